@@ -1,0 +1,21 @@
+#include "shared/async/event.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace postern {
+
+net::awaitable<Status> Event::wait() {
+  // Each round ends with a cancelled timer; the flag tells a wake-up from a cancellation from outside.
+  if (is_set_) co_return Status{};
+  co_await timer_.async_wait(net::as_tuple(net::use_awaitable));
+  if (is_set_) co_return Status{};
+  co_return cancelled("wait for an event");
+}
+
+void Event::set() {
+  is_set_ = true;
+  timer_.cancel();
+}
+
+}  // namespace postern

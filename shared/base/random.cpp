@@ -1,0 +1,50 @@
+#include "shared/base/random.hpp"
+
+#include <sys/random.h>
+
+#include "shared/base/check.hpp"
+
+namespace postern {
+
+std::uint64_t Random::next_u64() {
+  std::uint64_t value = 0;
+  fill(std::as_writable_bytes(std::span(&value, 1)));
+  return value;
+}
+
+std::uint64_t Random::below(std::uint64_t bound) {
+  POSTERN_ASSERT(bound > 0);
+  // Values from the incomplete last stretch would favour small results, so they are drawn again.
+  const std::uint64_t limit = UINT64_MAX - UINT64_MAX % bound;
+  for (;;) {
+    const std::uint64_t value = next_u64();
+    if (value < limit) return value % bound;
+  }
+}
+
+std::vector<std::byte> Random::bytes(std::size_t count) {
+  std::vector<std::byte> out(count);
+  fill(out);
+  return out;
+}
+
+std::string Random::uuid() {
+  std::array<std::byte, 16> raw{};
+  fill(raw);
+  raw[6] = (raw[6] & std::byte{0x0f}) | std::byte{0x40};
+  raw[8] = (raw[8] & std::byte{0x3f}) | std::byte{0x80};
+  const std::string hex = to_hex(raw);
+  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4),
+                     hex.substr(16, 4), hex.substr(20));
+}
+
+void SystemRandom::fill(MutableBytes out) {
+  while (!out.empty()) {
+    const ssize_t count = ::getrandom(out.data(), std::min<std::size_t>(out.size(), 256), 0);
+    if (count < 0 && errno == EINTR) continue;
+    POSTERN_ASSERT(count > 0);
+    out = out.subspan(static_cast<std::size_t>(count));
+  }
+}
+
+}  // namespace postern
