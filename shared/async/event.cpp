@@ -18,4 +18,16 @@ void Event::set() {
   timer_.cancel();
 }
 
+net::awaitable<Status> Notifier::wait() {
+  const std::uint64_t seen = generation_;
+  co_await timer_.async_wait(net::as_tuple(net::use_awaitable));
+  if (generation_ != seen) co_return Status{};
+  co_return cancelled("wait for a change");
+}
+
+void Notifier::notify() {
+  ++generation_;
+  timer_.cancel();
+}
+
 }  // namespace postern

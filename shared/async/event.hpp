@@ -1,4 +1,4 @@
-// A flag that coroutines of one executor wait for.
+// What coroutines of one executor wait for: a flag, and a change.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -23,6 +23,21 @@ class Event {
 
  private:
   bool is_set_ = false;
+  net::steady_timer timer_;
+};
+
+/// Tells waiting coroutines of one executor that something has changed; they look for themselves what.
+/// Runs on: one executor; every call is made there.
+class Notifier {
+ public:
+  explicit Notifier(const net::any_io_executor& executor) : timer_(executor, net::steady_timer::time_point::max()) {}
+
+  /// Waits for the next notify(). Errors: cancelled.
+  net::awaitable<Status> wait();
+  void notify();
+
+ private:
+  std::uint64_t generation_ = 0;
   net::steady_timer timer_;
 };
 

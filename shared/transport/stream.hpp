@@ -1,0 +1,76 @@
+// Byte streams and where they come from. TCP, TLS and the in-memory network of the tests stand behind the same
+// interface, so everything above is written once and can be simulated.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include "shared/base/bytes.hpp"
+
+namespace postern {
+
+namespace net = boost::asio;
+
+/// Where to listen or to connect: a host name or an address (IPv6 without brackets), and a port.
+struct Endpoint {
+  std::string host;
+  std::uint16_t port = 0;
+
+  /// "host:port", with brackets around an IPv6 address.
+  std::string to_string() const;
+  /// Reads "host:port", "[v6]:port" or ":port" (all addresses). Errors: invalid.
+  static Result<Endpoint> parse(std::string_view text);
+
+  auto operator<=>(const Endpoint&) const = default;
+};
+
+/// A connection. Runs on: the executor it was made with; one read and one write may wait at a time.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+
+  /// Reads at least one byte. 0 is the orderly end. Errors: transient (closed or reset), rejected (TLS).
+  virtual net::awaitable<Result<std::size_t>> read_some(MutableBytes out) = 0;
+  /// Writes everything, in order. The bytes have to stay valid until then.
+  virtual net::awaitable<Status> write(std::span<const Bytes> pieces) = 0;
+  /// Says that we have nothing more to send (TLS close_notify, then TCP FIN).
+  virtual net::awaitable<Status> shutdown() = 0;
+  /// Ends the connection at once. Whatever waits on it fails.
+  virtual void close() = 0;
+  /// The other side's address, for logs.
+  virtual const std::string& peer() const = 0;
+  virtual net::any_io_executor executor() const = 0;
+
+  net::awaitable<Status> write_bytes(Bytes bytes) {
+    const std::array pieces{bytes};
+    co_return co_await write(pieces);
+  }
+};
+
+/// Something that connections arrive at.
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  /// The next connection, on the listener's executor. Errors: cancelled once closed; exhausted (descriptors),
+  /// after which accepting goes on.
+  virtual net::awaitable<Result<std::unique_ptr<Stream>>> accept() = 0;
+  virtual void close() = 0;
+  /// Where it really listens: the port is known even when 0 was asked for.
+  virtual const Endpoint& local() const = 0;
+};
+
+/// The network as something passed in.
+class Network {
+ public:
+  virtual ~Network() = default;
+  /// Several listeners may share one endpoint, each on its own executor; the system spreads connections over them.
+  /// Errors: invalid (no such address), conflict (in use), transient.
+  virtual Result<std::unique_ptr<Listener>> listen(const net::any_io_executor& executor, const Endpoint& at) = 0;
+  /// Connects on the executor of the calling coroutine, trying each address of the host.
+  virtual net::awaitable<Result<std::unique_ptr<Stream>>> connect(const Endpoint& to) = 0;
+};
+
+}  // namespace postern

@@ -1,0 +1,65 @@
+// TLS 1.2 and 1.3 over any Stream.
+//
+// OpenSSL runs over two plain buffers of ours, not over a socket: what it encrypts collects in one buffer and leaves
+// in one write, however many records that are, and it works over the in-memory network just as well.
+#pragma once
+
+#include <memory>
+
+#include "shared/transport/stream.hpp"
+
+struct ssl_ctx_st;
+
+namespace postern {
+
+struct TlsServerOptions {
+  std::string certificate_chain_pem;  ///< leaf first
+  std::string private_key_pem;
+};
+
+struct TlsClientOptions {
+  std::string trust_pem;              ///< CA certificates; empty: those of the system
+  bool verify = true;                 ///< false: any certificate will do. For tests and for SkipVerify only
+  std::string certificate_chain_pem;  ///< our own certificate, when the server asks for one; may be empty
+  std::string private_key_pem;
+};
+
+namespace detail {
+struct FreeTlsContext {
+  void operator()(ssl_ctx_st* context) const;
+};
+using TlsContextHandle = std::unique_ptr<ssl_ctx_st, FreeTlsContext>;
+}  // namespace detail
+
+/// What a server needs to accept TLS. Immutable; thread-safe.
+/// No session tickets and no session cache: real clients never resume (decision 12). No renegotiation.
+class TlsServerContext {
+ public:
+  /// Errors: invalid (a certificate or key that cannot be read, or do not belong together).
+  static Result<std::shared_ptr<const TlsServerContext>> make(const TlsServerOptions& options);
+
+  /// Performs the handshake. Errors: rejected (with OpenSSL's reason), transient.
+  net::awaitable<Result<std::unique_ptr<Stream>>> accept(std::unique_ptr<Stream> lower) const;
+
+ private:
+  explicit TlsServerContext(detail::TlsContextHandle context) : context_(std::move(context)) {}
+  detail::TlsContextHandle context_;
+};
+
+/// What a client needs to speak TLS. Immutable; thread-safe.
+class TlsClientContext {
+ public:
+  /// Errors: invalid.
+  static Result<std::shared_ptr<const TlsClientContext>> make(const TlsClientOptions& options);
+
+  /// Performs the handshake; `host` is sent as SNI and checked against the certificate (name or address).
+  net::awaitable<Result<std::unique_ptr<Stream>>> connect(std::unique_ptr<Stream> lower,
+                                                          const std::string& host) const;
+
+ private:
+  TlsClientContext(detail::TlsContextHandle context, bool verify) : context_(std::move(context)), verify_(verify) {}
+  detail::TlsContextHandle context_;
+  bool verify_;
+};
+
+}  // namespace postern

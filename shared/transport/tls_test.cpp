@@ -1,0 +1,86 @@
+#include "shared/transport/tls.hpp"
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
+#include "shared/testing/certificates.hpp"
+#include "shared/testing/loop.hpp"
+#include "shared/testing/memory_network.hpp"
+
+namespace postern {
+namespace {
+
+using namespace net::experimental::awaitable_operators;
+
+class TlsTest : public ::testing::Test {
+ protected:
+  std::shared_ptr<const TlsServerContext> server_context() {
+    return *TlsServerContext::make({certificate_.certificate_pem, certificate_.key_pem});
+  }
+  std::shared_ptr<const TlsClientContext> client_context(const std::string& trust) {
+    return *TlsClientContext::make({.trust_pem = trust, .certificate_chain_pem = {}, .private_key_pem = {}});
+  }
+  using Ends = std::tuple<Result<std::unique_ptr<Stream>>, Result<std::unique_ptr<Stream>>>;
+  Ends connect(const std::string& host, const std::string& trust) {
+    auto [client, server] = testing::make_stream_pair(loop_.executor());
+    const auto client_tls = client_context(trust);
+    const auto server_tls = server_context();
+    return loop_.run(client_tls->connect(std::move(client), host) && server_tls->accept(std::move(server)));
+  }
+
+  testing::Loop loop_;
+  testing::TestCertificate certificate_ = testing::self_signed("cloud.example");
+};
+
+net::awaitable<Status> send(Stream& stream, std::string_view text) {
+  POSTERN_CO_CHECK(co_await stream.write_bytes(as_bytes(text)));
+  co_return co_await stream.shutdown();
+}
+
+net::awaitable<Result<std::string>> receive(Stream& stream) {
+  std::string received;
+  std::array<std::byte, 5000> buffer;
+  for (;;) {
+    POSTERN_CO_TRY(const std::size_t count, co_await stream.read_some(buffer));
+    if (count == 0) co_return received;
+    received += as_text(Bytes(buffer).first(count));
+  }
+}
+
+TEST_F(TlsTest, CarriesBytesBothWaysAtOnce) {
+  auto [client, server] = connect("cloud.example", certificate_.certificate_pem);
+  ASSERT_TRUE(client) << client.error().what;
+  ASSERT_TRUE(server) << server.error().what;
+  const std::string up(1'000'000, 'u');
+  const std::string down(700'000, 'd');
+  const auto all = loop_.run(send(**client, up) && receive(**server) && send(**server, down) && receive(**client));
+  EXPECT_EQ(*std::get<1>(all), up);
+  EXPECT_EQ(*std::get<3>(all), down);
+}
+
+TEST_F(TlsTest, RefusesACertificateForAnotherName) {
+  auto [client, server] = connect("other.example", certificate_.certificate_pem);
+  EXPECT_EQ(client.error().kind, Kind::rejected);
+  EXPECT_THAT(client.error().what, ::testing::HasSubstr("hostname mismatch"));
+  EXPECT_FALSE(server);
+}
+
+TEST_F(TlsTest, RefusesACertificateOfAnUnknownAuthority) {
+  auto [client, server] = connect("cloud.example", testing::self_signed("cloud.example").certificate_pem);
+  EXPECT_FALSE(client);
+}
+
+TEST_F(TlsTest, TellsACutConnectionFromAnOrderlyEnd) {
+  auto [client, server] = connect("cloud.example", certificate_.certificate_pem);
+  (*client)->close();
+  EXPECT_EQ(loop_.run(receive(**server)).error().reason, Reason::closed);
+}
+
+TEST(TlsContext, RefusesAKeyThatDoesNotBelongToTheCertificate) {
+  const auto one = testing::self_signed("a");
+  const auto other = testing::self_signed("b");
+  EXPECT_EQ(TlsServerContext::make({one.certificate_pem, other.key_pem}).error().reason, Reason::invalid);
+  EXPECT_EQ(TlsServerContext::make({"", other.key_pem}).error().reason, Reason::invalid);
+}
+
+}  // namespace
+}  // namespace postern
