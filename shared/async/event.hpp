@@ -30,7 +30,8 @@ class Event {
 /// Runs on: one executor; every call is made there.
 class Notifier {
  public:
-  explicit Notifier(const net::any_io_executor& executor) : timer_(executor, net::steady_timer::time_point::max()) {}
+  explicit Notifier(const net::any_io_executor& executor)
+      : timer_(executor, net::steady_timer::time_point::max()) {}
 
   /// Waits for the next notify(). Errors: cancelled.
   net::awaitable<Status> wait();

@@ -1,7 +1,7 @@
 #include "shared/async/task_scope.hpp"
 
-#include <list>
 #include <mutex>
+#include <unordered_set>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -29,7 +29,7 @@ struct TaskScope::State : std::enable_shared_from_this<TaskScope::State> {
     bool last = false;
     {
       const std::scoped_lock lock(mutex);
-      std::erase(children, child);
+      children.erase(child);
       last = children.empty();
     }
     // The event belongs to the home executor; the scope may be gone by the time this runs, its state is not.
@@ -49,7 +49,7 @@ struct TaskScope::State : std::enable_shared_from_this<TaskScope::State> {
   Event empty;
   mutable std::mutex mutex;
   bool stopped = false;
-  std::vector<std::shared_ptr<Child>> children;
+  std::unordered_set<std::shared_ptr<Child>> children;
 };
 
 TaskScope::TaskScope(net::any_io_executor home, Log& log)
@@ -75,7 +75,7 @@ bool TaskScope::spawn(const net::any_io_executor& on, std::string name, net::awa
   {
     const std::scoped_lock lock(state_->mutex);
     if (state_->stopped) return false;
-    state_->children.push_back(child);
+    state_->children.insert(child);
   }
   auto on_end = [state = state_, child, name = std::move(name)](const std::exception_ptr& failure) {
     state->ended(child, name, failure);
@@ -90,7 +90,7 @@ void TaskScope::stop(net::cancellation_type how) {
   {
     const std::scoped_lock lock(state_->mutex);
     state_->stopped = true;
-    children = state_->children;
+    children.assign(state_->children.begin(), state_->children.end());
   }
   for (const auto& child : children) {
     net::post(child->executor, [child, how] { child->signal.emit(how); });

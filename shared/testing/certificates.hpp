@@ -10,7 +10,8 @@ struct TestCertificate {
   std::string key_pem;
 };
 
-/// A self-signed ECDSA certificate for `name`, which is a DNS name or an IP address, valid for a day from now.
+/// A self-signed ECDSA certificate for `name`, which is a DNS name or an IP address, valid for a day from
+/// now.
 TestCertificate self_signed(const std::string& name);
 
 }  // namespace postern::testing

@@ -54,7 +54,7 @@ class Loop {
   /// Starts `operation`, then lets time jump to whatever is due next until it has finished. Aborts when
   /// nothing is left that could finish it, or after `limit` of virtual time.
   template <class T>
-  T run(net::awaitable<T> operation, Duration limit = std::chrono::hours(24 * 365)) {
+  T run(net::awaitable<T> operation, Duration limit = std::chrono::hours(24)) {
     std::optional<T> result;
     std::exception_ptr failure;
     net::co_spawn(context_, std::move(operation), [&](const std::exception_ptr& error, T value) {

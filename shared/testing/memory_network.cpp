@@ -7,7 +7,9 @@
 namespace postern::testing {
 namespace {
 
-Error closed(const std::string& peer) { return {Kind::transient, Reason::closed, "connection to " + peer + " is closed"}; }
+Error closed(const std::string& peer) {
+  return {Kind::transient, Reason::closed, "connection to " + peer + " is closed"};
+}
 
 /// One direction of a connection.
 struct Pipe {
@@ -22,7 +24,8 @@ struct Pipe {
 
 class MemoryStream final : public Stream {
  public:
-  MemoryStream(net::any_io_executor executor, std::shared_ptr<Pipe> in, std::shared_ptr<Pipe> out, std::string peer)
+  MemoryStream(net::any_io_executor executor, std::shared_ptr<Pipe> in, std::shared_ptr<Pipe> out,
+               std::string peer)
       : executor_(std::move(executor)), in_(std::move(in)), out_(std::move(out)), peer_(std::move(peer)) {}
   ~MemoryStream() override { close(); }
 
@@ -103,7 +106,8 @@ struct Queue {
 
 class MemoryListener final : public Listener {
  public:
-  MemoryListener(std::shared_ptr<Queue> queue, Endpoint local) : queue_(std::move(queue)), local_(std::move(local)) {}
+  MemoryListener(std::shared_ptr<Queue> queue, Endpoint local)
+      : queue_(std::move(queue)), local_(std::move(local)) {}
   ~MemoryListener() override { close(); }
 
   net::awaitable<Result<std::unique_ptr<Stream>>> accept() override {
@@ -130,8 +134,8 @@ class MemoryListener final : public Listener {
 
 }  // namespace
 
-std::pair<std::unique_ptr<Stream>, std::unique_ptr<Stream>> make_stream_pair(const net::any_io_executor& executor,
-                                                                            std::size_t window_bytes) {
+std::pair<std::unique_ptr<Stream>, std::unique_ptr<Stream>> make_stream_pair(
+    const net::any_io_executor& executor, std::size_t window_bytes) {
   auto connection = connect_pair(executor, window_bytes);
   return {std::move(connection.client), std::move(connection.server)};
 }
@@ -148,7 +152,8 @@ MemoryNetwork::MemoryNetwork(net::any_io_executor executor) : state_(std::make_s
 }
 MemoryNetwork::~MemoryNetwork() = default;
 
-Result<std::unique_ptr<Listener>> MemoryNetwork::listen(const net::any_io_executor& executor, const Endpoint& at) {
+Result<std::unique_ptr<Listener>> MemoryNetwork::listen(const net::any_io_executor& executor,
+                                                        const Endpoint& at) {
   Endpoint local = at;
   if (local.port == 0) local.port = state_->next_port++;
   auto& queue = state_->listening[local];

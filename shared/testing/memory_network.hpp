@@ -8,9 +8,10 @@
 
 namespace postern::testing {
 
-/// Two ends of one connection. What one end writes the other reads; a writer waits while `window_bytes` are unread.
-std::pair<std::unique_ptr<Stream>, std::unique_ptr<Stream>> make_stream_pair(const net::any_io_executor& executor,
-                                                                            std::size_t window_bytes = 64 << 10);
+/// Two ends of one connection. What one end writes the other reads; a writer waits while `window_bytes` are
+/// unread.
+std::pair<std::unique_ptr<Stream>, std::unique_ptr<Stream>> make_stream_pair(
+    const net::any_io_executor& executor, std::size_t window_bytes = 64 << 10);
 
 /// Hosts are mere names here; everyone on the network reaches everyone who listens.
 /// Runs on: the executor it was made with.

@@ -1,5 +1,5 @@
-// Byte streams and where they come from. TCP, TLS and the in-memory network of the tests stand behind the same
-// interface, so everything above is written once and can be simulated.
+// Byte streams and where they come from. TCP, TLS and the in-memory network of the tests stand behind the
+// same interface, so everything above is written once and can be simulated.
 #pragma once
 
 #include <memory>
@@ -66,9 +66,10 @@ class Listener {
 class Network {
  public:
   virtual ~Network() = default;
-  /// Several listeners may share one endpoint, each on its own executor; the system spreads connections over them.
-  /// Errors: invalid (no such address), conflict (in use), transient.
-  virtual Result<std::unique_ptr<Listener>> listen(const net::any_io_executor& executor, const Endpoint& at) = 0;
+  /// Several listeners may share one endpoint, each on its own executor; the system spreads connections over
+  /// them. Errors: invalid (no such address), conflict (in use), transient.
+  virtual Result<std::unique_ptr<Listener>> listen(const net::any_io_executor& executor,
+                                                   const Endpoint& at) = 0;
   /// Connects on the executor of the calling coroutine, trying each address of the host.
   virtual net::awaitable<Result<std::unique_ptr<Stream>>> connect(const Endpoint& to) = 0;
 };

@@ -15,7 +15,8 @@ TEST(Endpoint, IsReadFromAndWrittenAsText) {
   EXPECT_EQ(*Endpoint::parse("[::1]:80"), (Endpoint{"::1", 80}));
   EXPECT_EQ(*Endpoint::parse(":9102"), (Endpoint{"::", 9102}));
   EXPECT_EQ((Endpoint{"::1", 80}).to_string(), "[::1]:80");
-  for (const char* text : {"", "host", "host:", "host:65536", "host:x", "::1:80"}) EXPECT_FALSE(Endpoint::parse(text)) << text;
+  for (const char* text : {"", "host", "host:", "host:65536", "host:x", "::1:80"})
+    EXPECT_FALSE(Endpoint::parse(text)) << text;
 }
 
 net::awaitable<Status> send_all(Stream& stream, std::string_view text) {

@@ -43,7 +43,8 @@ class TcpStream final : public Stream {
   }
 
   net::awaitable<Result<std::size_t>> read_some(MutableBytes out) override {
-    const auto [error, count] = co_await socket_.async_read_some(net::buffer(out.data(), out.size()), use_tuple);
+    const auto [error, count] =
+        co_await socket_.async_read_some(net::buffer(out.data(), out.size()), use_tuple);
     if (error == net::error::eof) co_return std::size_t{0};
     if (error) co_return to_error(error, fmt::format("read from {}", peer_));
     co_return count;
@@ -110,7 +111,8 @@ Result<tcp::endpoint> resolve_local(const Endpoint& at) {
 
 }  // namespace
 
-Result<std::unique_ptr<Listener>> SystemNetwork::listen(const net::any_io_executor& executor, const Endpoint& at) {
+Result<std::unique_ptr<Listener>> SystemNetwork::listen(const net::any_io_executor& executor,
+                                                        const Endpoint& at) {
   POSTERN_TRY(const tcp::endpoint endpoint, resolve_local(at));
   const std::string context = fmt::format("listen at {}", at.to_string());
   boost::system::error_code error;

@@ -12,7 +12,9 @@
 
 namespace postern {
 
-void detail::FreeTlsContext::operator()(ssl_ctx_st* context) const { SSL_CTX_free(context); }
+void detail::FreeTlsContext::operator()(ssl_ctx_st* context) const {
+  SSL_CTX_free(context);
+}
 
 namespace {
 
@@ -27,7 +29,8 @@ struct FreeX509 {
 };
 using X509Handle = std::unique_ptr<X509, FreeX509>;
 
-/// Ciphertext on its way: what arrived and OpenSSL has not read yet, and what it wrote and we have not sent yet.
+/// Ciphertext on its way: what arrived and OpenSSL has not read yet, and what it wrote and we have not sent
+/// yet.
 struct Buffers {
   std::vector<std::byte> in;
   std::size_t in_begin = 0;
@@ -35,7 +38,8 @@ struct Buffers {
   std::vector<std::byte> out;
 };
 
-// --- the BIO that OpenSSL sees ---------------------------------------------------------------------------------
+// --- the BIO that OpenSSL sees
+// ---------------------------------------------------------------------------------
 
 int bio_write(BIO* bio, const char* data, std::size_t size, std::size_t* written) {
   auto* buffers = static_cast<Buffers*>(BIO_get_data(bio));
@@ -59,7 +63,9 @@ int bio_read(BIO* bio, char* data, std::size_t size, std::size_t* count) {
   return 1;
 }
 
-long bio_control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
+long bio_control(BIO*, int command, long, void*) {
+  return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
 
 BIO_METHOD* buffer_method() {
   static BIO_METHOD* const method = [] {
@@ -73,14 +79,16 @@ BIO_METHOD* buffer_method() {
   return method;
 }
 
-// --- the stream ------------------------------------------------------------------------------------------------
+// --- the stream
+// ------------------------------------------------------------------------------------------------
 
 constexpr std::size_t kReadBytes = 17 << 10;    // one record and its header
 constexpr std::size_t kFlushBytes = 256 << 10;  // sixteen records leave in one write
 
 class TlsStream final : public Stream {
  public:
-  TlsStream(std::unique_ptr<Stream> lower, SSL* ssl) : lower_(std::move(lower)), ssl_(ssl), idle_(lower_->executor()) {
+  TlsStream(std::unique_ptr<Stream> lower, SSL* ssl)
+      : lower_(std::move(lower)), ssl_(ssl), idle_(lower_->executor()) {
     BIO* bio = BIO_new(buffer_method());
     POSTERN_ASSERT(ssl != nullptr && bio != nullptr);
     BIO_set_data(bio, &buffers_);
@@ -93,7 +101,8 @@ class TlsStream final : public Stream {
       ERR_clear_error();
       const int result = SSL_do_handshake(ssl_.get());
       const int reason = SSL_get_error(ssl_.get(), result);
-      const auto error = result == 1 || reason == SSL_ERROR_WANT_READ ? std::nullopt : std::optional(failure());
+      const auto error =
+          result == 1 || reason == SSL_ERROR_WANT_READ ? std::nullopt : std::optional(failure());
       // An alert about the failure is worth sending before we say so.
       auto flushed = co_await flush();
       if (error) co_return *error;
@@ -184,7 +193,8 @@ class TlsStream final : public Stream {
   Notifier idle_;
 };
 
-// --- contexts --------------------------------------------------------------------------------------------------
+// --- contexts
+// --------------------------------------------------------------------------------------------------
 
 std::vector<X509Handle> read_certificates(std::string_view pem) {
   const std::unique_ptr<BIO, FreeBio> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
@@ -201,7 +211,8 @@ Status use_certificate(SSL_CTX* context, std::string_view chain_pem, std::string
   if (chain.empty()) return invalid("no certificate in the certificate file");
   POSTERN_TRY(const PrivateKey key, PrivateKey::from_pem(key_pem));
   bool ok = SSL_CTX_use_certificate(context, chain.front().get()) == 1;
-  for (std::size_t i = 1; ok && i < chain.size(); ++i) ok = SSL_CTX_add1_chain_cert(context, chain[i].get()) == 1;
+  for (std::size_t i = 1; ok && i < chain.size(); ++i)
+    ok = SSL_CTX_add1_chain_cert(context, chain[i].get()) == 1;
   if (!ok) return invalid(fmt::format("certificate: {}", openssl_error()));
   if (SSL_CTX_use_PrivateKey(context, key.handle()) != 1 || SSL_CTX_check_private_key(context) != 1) {
     return invalid(fmt::format("private key does not belong to the certificate: {}", openssl_error()));
@@ -229,7 +240,8 @@ detail::TlsContextHandle new_context(const SSL_METHOD* method) {
   detail::TlsContextHandle context(SSL_CTX_new(method));
   POSTERN_ASSERT(context != nullptr);
   SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
-  SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
+  SSL_CTX_set_options(context.get(),
+                      SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
   SSL_CTX_set_num_tickets(context.get(), 0);
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
   SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
@@ -250,7 +262,8 @@ Result<std::shared_ptr<const TlsServerContext>> TlsServerContext::make(const Tls
   return std::shared_ptr<const TlsServerContext>(new TlsServerContext(std::move(context)));
 }
 
-net::awaitable<Result<std::unique_ptr<Stream>>> TlsServerContext::accept(std::unique_ptr<Stream> lower) const {
+net::awaitable<Result<std::unique_ptr<Stream>>> TlsServerContext::accept(
+    std::unique_ptr<Stream> lower) const {
   SSL* ssl = SSL_new(context_.get());
   auto stream = std::make_unique<TlsStream>(std::move(lower), ssl);
   SSL_set_accept_state(ssl);

@@ -1,7 +1,7 @@
 // TLS 1.2 and 1.3 over any Stream.
 //
-// OpenSSL runs over two plain buffers of ours, not over a socket: what it encrypts collects in one buffer and leaves
-// in one write, however many records that are, and it works over the in-memory network just as well.
+// OpenSSL runs over two plain buffers of ours, not over a socket: what it encrypts collects in one buffer and
+// leaves in one write, however many records that are, and it works over the in-memory network just as well.
 #pragma once
 
 #include <memory>
@@ -57,7 +57,8 @@ class TlsClientContext {
                                                           const std::string& host) const;
 
  private:
-  TlsClientContext(detail::TlsContextHandle context, bool verify) : context_(std::move(context)), verify_(verify) {}
+  TlsClientContext(detail::TlsContextHandle context, bool verify)
+      : context_(std::move(context)), verify_(verify) {}
   detail::TlsContextHandle context_;
   bool verify_;
 };

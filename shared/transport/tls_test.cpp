@@ -52,7 +52,8 @@ TEST_F(TlsTest, CarriesBytesBothWaysAtOnce) {
   ASSERT_TRUE(server) << server.error().what;
   const std::string up(1'000'000, 'u');
   const std::string down(700'000, 'd');
-  const auto all = loop_.run(send(**client, up) && receive(**server) && send(**server, down) && receive(**client));
+  const auto all =
+      loop_.run(send(**client, up) && receive(**server) && send(**server, down) && receive(**client));
   EXPECT_EQ(*std::get<1>(all), up);
   EXPECT_EQ(*std::get<3>(all), down);
 }

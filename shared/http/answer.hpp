@@ -1,0 +1,26 @@
+// Answers in the shape that Mender's clients know (device-protocol 0.4, management-api 0.3).
+#pragma once
+
+#include <boost/json/fwd.hpp>
+
+#include "shared/http/message.hpp"
+
+namespace postern::http {
+
+/// {"error": text, "request_id": id}
+Response error_answer(int status, std::string_view text, const Request& request);
+/// The same for an Error: the status follows from its kind and reason; what only concerns us is not told to
+/// others.
+Response error_answer(const Error& error, const Request& request);
+/// The status that an Error has on the wire.
+int status_of(const Error& error);
+
+Response json_answer(int status, const boost::json::value& value);
+
+/// Reads a JSON body. Errors: unsupported (another media type), invalid (malformed), too_large.
+/// `what` names the thing in the error text, as in "failed to decode request body: …".
+net::awaitable<Result<boost::json::value>> read_json(Request& request, std::size_t size_max);
+/// Parses JSON with a bounded depth. Errors: invalid.
+Result<boost::json::value> parse_json(std::string_view text);
+
+}  // namespace postern::http

@@ -1,0 +1,101 @@
+#include "shared/http/connection.hpp"
+
+namespace postern::http {
+
+MessageReader::MessageReader(MessageKind kind, std::size_t head_bytes_max)
+    : kind_(kind), head_bytes_max_(head_bytes_max), parser_(kind, head_bytes_max) {}
+
+net::awaitable<Result<bool>> MessageReader::fill(Stream& stream) {
+  if (begin_ == end_) begin_ = end_ = 0;
+  if (buffer_.size() < head_bytes_max_) buffer_.resize(head_bytes_max_);
+  if (end_ == buffer_.size()) {
+    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+    if (end_ == buffer_.size()) co_return rejected(Reason::too_large, "header is too large");
+  }
+  POSTERN_CO_TRY(const std::size_t count, co_await stream.read_some(MutableBytes(buffer_).subspan(end_)));
+  end_ += count;
+  co_return count > 0;
+}
+
+net::awaitable<Result<bool>> MessageReader::wait(Stream& stream) {
+  if (!is_drained()) co_return true;
+  co_return co_await fill(stream);
+}
+
+net::awaitable<Result<Head>> MessageReader::read_head(Stream& stream) {
+  parser_ = Parser(kind_, head_bytes_max_);
+  for (;;) {
+    POSTERN_CO_TRY(const std::size_t used, parser_.feed_head(unread()));
+    begin_ += used;
+    if (parser_.head_done()) co_return parser_.head();
+    POSTERN_CO_TRY(const bool more, co_await fill(stream));
+    if (!more) co_return Error{Kind::transient, Reason::closed, "peer closed in the middle of a header"};
+  }
+}
+
+net::awaitable<Result<Bytes>> MessageReader::read_body(Stream& stream) {
+  for (;;) {
+    if (parser_.done()) co_return Bytes{};
+    POSTERN_CO_TRY(const Parser::Progress progress, parser_.feed_body(unread()));
+    begin_ += progress.used;
+    if (!progress.piece.empty()) co_return progress.piece;
+    if (progress.used > 0 || parser_.done()) continue;
+    POSTERN_CO_TRY(const bool more, co_await fill(stream));
+    if (!more) {
+      POSTERN_CO_CHECK(parser_.feed_end());
+      co_return Bytes{};
+    }
+  }
+}
+
+void append_field(std::string& head, std::string_view name, std::string_view value) {
+  head += name;
+  head += ": ";
+  for (const char c : value) {
+    if (c != '\r' && c != '\n' && c != '\0') head.push_back(c);
+  }
+  head += "\r\n";
+}
+
+namespace {
+
+/// Head and first piece, or one piece, with the chunk framing around it where the body is chunked.
+net::awaitable<Status> write_piece(Stream& stream, std::string_view head, Bytes piece, bool chunked) {
+  if (!chunked) {
+    const std::array pieces{as_bytes(head), piece};
+    co_return co_await stream.write(pieces);
+  }
+  // An empty piece is the end, which as a chunk is "0" and an empty trailer.
+  const std::string size = fmt::format("{:x}\r\n", piece.size());
+  const std::array pieces{as_bytes(head), as_bytes(size), piece, as_bytes("\r\n")};
+  co_return co_await stream.write(pieces);
+}
+
+}  // namespace
+
+net::awaitable<Result<std::uint64_t>> write_message(Stream& stream, std::string head, Body* body,
+                                                    bool chunked, BeforeWait before_wait) {
+  if (body == nullptr) {
+    before_wait();
+    POSTERN_CO_CHECK(co_await stream.write_bytes(as_bytes(head)));
+    co_return std::uint64_t{0};
+  }
+  std::uint64_t total = 0;
+  for (;;) {
+    POSTERN_CO_TRY(const Bytes piece, co_await body->next());
+    total += piece.size();
+    if (!chunked && total > *body->length()) co_return bug("body is longer than it said");
+    before_wait();
+    if (!piece.empty() || chunked || !head.empty()) {
+      POSTERN_CO_CHECK(co_await write_piece(stream, head, piece, chunked));
+    }
+    head.clear();
+    if (piece.empty()) break;
+  }
+  if (!chunked && total != *body->length()) co_return bug("body is shorter than it said");
+  co_return total;
+}
+
+}  // namespace postern::http
