@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -119,6 +120,11 @@ class PosixDirectory final : public Directory {
     if (error) return from_errno(error.value(), fmt::format("list {}", path_));
     std::ranges::sort(names);
     return names;
+  }
+  Result<std::uint64_t> free_bytes() override {
+    struct statvfs info {};
+    if (::fstatvfs(fd_.get(), &info) != 0) return from_errno(errno, fmt::format("look at {}", path_));
+    return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
   }
   Status sync() override {
     if (::fsync(fd_.get()) != 0) return from_errno(errno, fmt::format("sync {}", path_));

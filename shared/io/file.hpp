@@ -42,6 +42,8 @@ class Directory {
   virtual Status remove(std::string_view name) = 0;
   /// Names of all files, sorted.
   virtual Result<std::vector<std::string>> list() = 0;
+  /// Free space on the directory's disk, in bytes.
+  virtual Result<std::uint64_t> free_bytes() = 0;
   /// Makes names durable: what was created, renamed and removed.
   virtual Status sync() = 0;
 };
