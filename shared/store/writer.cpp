@@ -91,7 +91,10 @@ void Writer::commit(Group& group) {
     stats_.writes += static_cast<std::uint64_t>(
         std::ranges::count_if(group, [](const Item& item) { return item.result.has_value(); }));
   }
-  for (Item& item : group) item.done(std::move(item.result));
+  for (Item& item : group) {
+    item.fn = nullptr;  // what it holds belongs to its caller's thread, which goes on now
+    item.done(std::move(item.result));
+  }
 }
 
 bool Writer::commit_together(Group& group, Status& committed) {
