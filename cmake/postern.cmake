@@ -32,6 +32,7 @@ function(postern_program name)
   add_executable(${name} ${A_SOURCES})
   target_link_libraries(${name} PRIVATE postern_flags ${A_DEPS})
   target_precompile_headers(${name} REUSE_FROM postern_pch)
+  set_property(SOURCE main.cpp APPEND PROPERTY COMPILE_DEFINITIONS POSTERN_VERSION="${PROJECT_VERSION}")
   install(TARGETS ${name} RUNTIME DESTINATION bin COMPONENT ${name})
 endfunction()
 
