@@ -10,6 +10,7 @@ namespace postern::device_api {
 namespace {
 
 namespace json = boost::json;
+using http::string_member;
 
 constexpr std::size_t kProvideCharactersMax = 4096;
 constexpr std::size_t kProvidesMax = 1024;
@@ -18,14 +19,6 @@ constexpr std::size_t kAttributeNameCharactersMax = 1024;
 
 std::string_view text_of(const json::string& text) {
   return {text.data(), text.size()};
-}
-
-/// A member that is a string; absent and null count as empty.
-Result<std::string> string_member(const json::object& object, std::string_view name) {
-  const json::value* value = object.if_contains(name);
-  if (value == nullptr || value->is_null()) return std::string();
-  if (!value->is_string()) return invalid(fmt::format("{} is not a string", name));
-  return std::string(text_of(value->get_string()));
 }
 
 Result<const json::object*> as_object(const json::value& body) {

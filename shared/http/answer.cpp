@@ -69,6 +69,13 @@ Result<json::value> parse_json(std::string_view text) {
   return value;
 }
 
+Result<std::string> string_member(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains(name);
+  if (value == nullptr || value->is_null()) return std::string();
+  if (!value->is_string()) return invalid(fmt::format("{} is not a string", name));
+  return std::string(value->get_string());
+}
+
 net::awaitable<Result<json::value>> read_json(Request& request, std::size_t size_max) {
   POSTERN_CO_TRY(const std::string text, co_await read_all(*request.body, size_max));
   if (const auto type = request.headers.find("Content-Type"); type && !text.empty()) {

@@ -22,5 +22,7 @@ Response json_answer(int status, const boost::json::value& value);
 net::awaitable<Result<boost::json::value>> read_json(Request& request, std::size_t size_max);
 /// Parses JSON with a bounded depth. Errors: invalid.
 Result<boost::json::value> parse_json(std::string_view text);
+/// A member that is a string; absent and null count as empty. Errors: invalid (another type).
+Result<std::string> string_member(const boost::json::object& object, std::string_view name);
 
 }  // namespace postern::http

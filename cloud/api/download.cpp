@@ -1,0 +1,85 @@
+#include "cloud/api/download.hpp"
+
+#include "cloud/plane.hpp"
+#include "shared/http/answer.hpp"
+#include "shared/http/range.hpp"
+
+namespace postern::cloud {
+namespace {
+
+Error forbidden(std::string what) {
+  return rejected(Reason::forbidden, std::move(what));
+}
+
+/// A file name for Content-Disposition; what could end the quoted text is replaced.
+std::string file_name(std::string_view artifact_name) {
+  std::string name(artifact_name);
+  std::ranges::replace_if(
+      name, [](char c) { return c < ' ' || c > '~' || c == '"' || c == '\\' || c == '/'; }, '_');
+  return name + ".mender";
+}
+
+}  // namespace
+
+void DownloadRoute::add_routes(http::Router& router) {
+  router.add("GET", kDownloadRoute, [this](http::Request& request) { return serve(request); });
+}
+
+net::awaitable<http::Response> DownloadRoute::serve(http::Request& request) {
+  const bool is_ranged = request.headers.find("Range").has_value();
+  auto answered = co_await answer(request);
+  if (answered) co_return *std::move(answered);
+  const Error& error = answered.error();
+  log_.warn("download.refused", {{"request", request.id},
+                                 {"deployment", request.parameter("deployment")},
+                                 {"artifact", request.parameter("artifact")},
+                                 {"ranged", is_ranged},
+                                 {"error", error.what}});
+  if (is_ranged) co_return http::Response::close_connection();
+  co_return http::error_answer(error, request);
+}
+
+net::awaitable<Result<http::Response>> DownloadRoute::answer(http::Request& request) {
+  const auto range_field = request.headers.find("Range");
+  const LinkCheck link = links_.verify(request.method, request.target, clock_.wall());
+  if (link.verdict == LinkVerdict::bad_parameters) co_return invalid("invalid request parameters");
+  if (link.verdict == LinkVerdict::bad_signature) co_return forbidden("signature invalid");
+  if (link.verdict == LinkVerdict::expired && !range_field) co_return forbidden("URL expired");
+  POSTERN_CO_TRY(const Item item, co_await find(request));
+  if (link.verdict == LinkVerdict::expired && !item.is_open) co_return forbidden("URL expired");
+
+  const std::uint64_t total = item.artifact.size_bytes;
+  const auto wanted = http::parse_range(range_field, total);
+  if (wanted.present && !wanted.range) co_return invalid("range cannot be satisfied");
+  http::Response response;
+  response.headers.set("Content-Type", "application/vnd.mender-artifact");
+  response.headers.set("Content-Disposition",
+                       fmt::format("attachment; filename=\"{}\"", file_name(item.artifact.name)));
+  response.headers.set("Accept-Ranges", "bytes");
+  std::uint64_t first = 0;
+  std::uint64_t size = total;
+  if (wanted.range) {
+    response.status = 206;
+    response.headers.set("Content-Range", wanted.range->content_range(total));
+    first = wanted.range->first;
+    size = wanted.range->size();
+  }
+  auto body = co_await pool_.run([&] { return blobs_.read(item.artifact.id, first, size); });
+  if (!body) co_return corrupt(fmt::format("file of artifact {}: {}", item.artifact.id, body.error().what));
+  response.body = *std::move(body);
+  co_return response;
+}
+
+net::awaitable<Result<DownloadRoute::Item>> DownloadRoute::find(const http::Request& request) {
+  std::optional<Artifact> artifact;
+  std::optional<Deployment> deployment;
+  POSTERN_CO_CHECK(co_await store_.read([&](const ReadTx& tx) -> Status {
+    POSTERN_TRY(artifact, tx.artifacts().find(request.parameter("artifact")));
+    POSTERN_TRY(deployment, tx.deployments().find(request.parameter("deployment")));
+    return {};
+  }));
+  if (!artifact || !deployment) co_return not_found("Resource not found");
+  co_return Item{.artifact = *std::move(artifact), .is_open = !deployment->finished.has_value()};
+}
+
+}  // namespace postern::cloud

@@ -1,0 +1,34 @@
+// Deployments' routes (management-api 4.7, 4.8).
+#pragma once
+
+#include "cloud/api/management/gate.hpp"
+#include "cloud/store/store.hpp"
+#include "shared/base/random.hpp"
+
+namespace postern::cloud::management {
+
+class Deployments {
+ public:
+  Deployments(Store& store, Clock& clock, Random& random, Log& log)
+      : store_(store), clock_(clock), random_(random), log_(log) {}
+  void add_routes(http::Router& router, Gate& gate);
+
+ private:
+  using Answer = net::awaitable<Result<http::Response>>;
+  Answer create(http::Request& request);
+  Answer list(http::Request& request);
+  Answer show(http::Request& request);
+  Answer statistics(http::Request& request);
+  Answer abort(http::Request& request);
+  Answer devices(http::Request& request);
+  Answer devices_page(http::Request& request);
+  Answer targets(http::Request& request);
+  Answer log_of(http::Request& request);
+
+  Store& store_;
+  Clock& clock_;
+  Random& random_;
+  Log& log_;
+};
+
+}  // namespace postern::cloud::management

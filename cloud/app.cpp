@@ -1,0 +1,56 @@
+#include "cloud/app.hpp"
+
+namespace postern::cloud {
+
+App::App(const Machine& machine, std::unique_ptr<Directory> artifacts, Secrets secrets, AppOptions options)
+    : options_(std::move(options)),
+      store_(machine.database),
+      blobs_(std::move(artifacts), machine.pool, machine.log, options_.free_bytes_min),
+      device_tokens_(std::move(secrets.device_tokens)),
+      user_tokens_(std::move(secrets.user_tokens)),
+      links_(std::move(secrets.link_secret)),
+      plane_(store_, device_tokens_, links_, machine.clock, machine.random, machine.log,
+             {.public_url = options_.public_url, .link_lifetime = options_.link_lifetime}),
+      accounts_(store_, user_tokens_, machine.pool, machine.clock, machine.random, machine.log),
+      intake_(store_, blobs_, machine.pool, machine.clock, machine.random, machine.log),
+      device_routes_(plane_, machine.log),
+      download_route_(store_, blobs_, links_, machine.pool, machine.clock, machine.log),
+      gate_(accounts_, machine.log),
+      useradm_(accounts_),
+      devauth_(store_, machine.clock, machine.random, machine.log),
+      inventory_(store_),
+      artifacts_(store_, intake_),
+      deployments_(store_, machine.clock, machine.random, machine.log),
+      server_(machine.network, machine.clock, machine.random, machine.log, machine.executors, route(),
+              {.tls = options_.tls}) {}
+
+http::RequestHandler App::route() {
+  device_routes_.add_routes(router_);
+  download_route_.add_routes(router_);
+  useradm_.add_routes(router_, gate_);
+  devauth_.add_routes(router_, gate_);
+  inventory_.add_routes(router_, gate_);
+  artifacts_.add_routes(router_, gate_);
+  deployments_.add_routes(router_, gate_);
+  return [this](http::Request& request) { return router_.serve(request); };
+}
+
+net::awaitable<Status> App::recover() {
+  std::set<std::string> ids;
+  POSTERN_CO_CHECK(co_await store_.read([&](const ReadTx& tx) -> Status {
+    POSTERN_TRY(const auto artifacts, tx.artifacts().list());
+    for (const Artifact& artifact : artifacts) ids.insert(artifact.id);
+    return {};
+  }));
+  co_return blobs_.keep_only(ids);
+}
+
+Result<Endpoint> App::listen(const Endpoint& at) {
+  POSTERN_TRY(Endpoint endpoint, server_.listen(at));
+  if (options_.public_url.empty()) {
+    plane_.set_public_url(fmt::format("{}://{}", options_.tls ? "https" : "http", endpoint.to_string()));
+  }
+  return endpoint;
+}
+
+}  // namespace postern::cloud

@@ -1,0 +1,76 @@
+// The cloud server, put together. Everything it stands on is passed in, so that a test or a simulation can
+// run it whole.
+#pragma once
+
+#include "cloud/api/download.hpp"
+#include "cloud/api/management/artifacts.hpp"
+#include "cloud/api/management/deployments.hpp"
+#include "cloud/api/management/devauth.hpp"
+#include "cloud/api/management/inventory.hpp"
+#include "cloud/api/management/useradm.hpp"
+#include "cloud/plane.hpp"
+#include "cloud/secrets.hpp"
+#include "cloud/store/kv_store.hpp"
+#include "shared/device_api/server.hpp"
+#include "shared/http/server.hpp"
+
+namespace postern::cloud {
+
+/// What a cloud runs on. All of it outlives the App.
+struct Machine {
+  Network& network;
+  Clock& clock;
+  Random& random;
+  Log& log;
+  Database& database;  ///< opened with the tables of the store
+  Pool& pool;
+  std::vector<net::any_io_executor> executors;  ///< connections are spread over them
+};
+
+struct AppOptions {
+  std::string public_url;  ///< what download links begin with; empty: https:// and where it listens
+  std::chrono::seconds link_lifetime = std::chrono::hours(24);
+  std::uint64_t free_bytes_min = 0;
+  std::shared_ptr<const TlsServerContext> tls;  ///< null: plain HTTP, for tests
+};
+
+class App {
+ public:
+  App(const Machine& machine, std::unique_ptr<Directory> artifacts, Secrets secrets, AppOptions options);
+
+  /// Brings files and records together after a crash. Call it once, before listen().
+  net::awaitable<Status> recover();
+  /// Starts to serve; returns where. Runs before, or on, the first executor.
+  Result<Endpoint> listen(const Endpoint& at);
+  /// Stops serving; requests under way have `grace` to end. Runs on: the first executor.
+  net::awaitable<Status> stop(Duration grace) { return server_.stop(grace); }
+
+  Accounts& accounts() { return accounts_; }
+
+ private:
+  http::RequestHandler route();
+
+  AppOptions options_;
+  KvStore store_;
+  BlobDirectory blobs_;
+  DeviceTokens device_tokens_;
+  UserTokens user_tokens_;
+  LinkSigner links_;
+
+  CloudPlane plane_;
+  Accounts accounts_;
+  ArtifactIntake intake_;
+
+  device_api::Server device_routes_;
+  DownloadRoute download_route_;
+  management::Gate gate_;
+  management::Useradm useradm_;
+  management::Devauth devauth_;
+  management::InventoryRoutes inventory_;
+  management::Artifacts artifacts_;
+  management::Deployments deployments_;
+  http::Router router_;
+  http::Server server_;
+};
+
+}  // namespace postern::cloud

@@ -1,0 +1,102 @@
+// Devices and their auth sets: what is stored, and where.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "shared/base/clock.hpp"
+#include "shared/crypto/digest.hpp"
+
+namespace postern::cloud {
+
+/// Longest id that anything here is found by.
+inline constexpr std::size_t kIdCharactersMax = 256;
+
+enum class AuthStatus : unsigned char { pending, accepted, rejected, preauthorized, noauth };
+
+std::string_view to_string(AuthStatus status);
+std::optional<AuthStatus> parse_auth_status(std::string_view word);
+
+/// One public key with which a device may ask for a token; its id is the `jti` of the token
+/// (device-protocol 1.5).
+struct AuthSet {
+  std::string id;
+  std::string public_key_pem;
+  std::string tier;
+  AuthStatus status = AuthStatus::pending;
+  WallTime created;
+};
+
+struct Device {
+  std::uint32_t ordinal = 0;  ///< the device's number in keys; 0 until it is stored
+  std::string id;
+  std::string identity;  ///< canonical JSON (device-protocol 1.4)
+  Digest identity_hash{};
+  std::vector<AuthSet> auth_sets;
+  WallTime created;
+  WallTime updated;
+
+  /// The strongest state among the auth sets (device-protocol 1.7).
+  AuthStatus status() const;
+  AuthSet* find_set(std::string_view set_id);
+  AuthSet* find_key(std::string_view public_key_pem, std::string_view tier);
+};
+
+/// What a poll needs of a device, apart from the rest so that it stays small (decision 20).
+struct DeviceProgress {
+  std::uint32_t active_deployment = 0;  ///< ordinal of the deployment it is busy with; 0: none
+  std::uint32_t last_finished = 0;      ///< ordinal of the youngest deployment it has finished; 0: none
+};
+
+/// The device that a token belongs to.
+struct TokenOwner {
+  std::uint32_t ordinal = 0;
+  std::string device_id;
+};
+
+struct DeviceFilter {
+  std::set<AuthStatus> statuses;  ///< empty: all
+  std::set<std::string> ids;      ///< empty: all
+};
+
+/// Devices by the part of a unit of work that sees them. Lists are ordered by the status's word, then by id
+/// (management-api 2.2).
+class DeviceReader {
+ public:
+  virtual ~DeviceReader() = default;
+  virtual Result<std::optional<Device>> find(std::string_view id) const = 0;
+  virtual Result<std::optional<Device>> find_by_ordinal(std::uint32_t ordinal) const = 0;
+  virtual Result<std::optional<Device>> find_by_identity(const Digest& identity_hash) const = 0;
+  virtual Result<std::vector<Device>> list(const DeviceFilter& filter, std::size_t skip,
+                                           std::size_t count) const = 0;
+  virtual Result<std::size_t> count(std::optional<AuthStatus> status) const = 0;
+  /// Ordinals of all accepted devices.
+  virtual Result<std::vector<std::uint32_t>> accepted() const = 0;
+  /// The id that an ordinal was given to, whether or not such a device exists (see
+  /// DeviceWriter::ordinal_for).
+  virtual Result<std::optional<std::string>> id_of(std::uint32_t ordinal) const = 0;
+  /// The ordinal that was given to an id; nothing when none was.
+  virtual Result<std::optional<std::uint32_t>> ordinal_of(std::string_view id) const = 0;
+  virtual Result<DeviceProgress> progress(std::uint32_t ordinal) const = 0;
+  /// The live token record of an auth set; nothing when its tokens are dead.
+  virtual Result<std::optional<TokenOwner>> find_token(std::string_view set_id) const = 0;
+};
+
+class DeviceWriter {
+ public:
+  virtual ~DeviceWriter() = default;
+  /// Stores a new device or a changed one; a new one is given its ordinal.
+  virtual Status put(Device& device) = 0;
+  /// Removes the device, its progress and its tokens. The ordinal stays taken.
+  virtual Status erase(const Device& device) = 0;
+  /// The ordinal of an id. Deployments may target ids that no device has (management-api 4.7), so one is made
+  /// up when there is none.
+  virtual Result<std::uint32_t> ordinal_for(std::string_view id) = 0;
+  virtual Status put_progress(std::uint32_t ordinal, const DeviceProgress& progress) = 0;
+  virtual Status put_token(std::string_view set_id, const TokenOwner& owner) = 0;
+  virtual Status erase_token(std::string_view set_id) = 0;
+};
+
+}  // namespace postern::cloud

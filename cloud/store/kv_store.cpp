@@ -1,0 +1,72 @@
+#include "cloud/store/kv_store.hpp"
+
+#include "cloud/store/kv_aggregates.hpp"
+#include "cloud/store/tables.hpp"
+
+namespace postern::cloud {
+namespace {
+
+class KvReadTx final : public ReadTx {
+ public:
+  explicit KvReadTx(const ReadTxn& txn)
+      : devices_(txn), inventory_(txn), artifacts_(txn), deployments_(txn), users_(txn) {}
+  const DeviceReader& devices() const override { return devices_; }
+  const InventoryReader& inventory() const override { return inventory_; }
+  const ArtifactCatalog& artifacts() const override { return artifacts_; }
+  const DeploymentReader& deployments() const override { return deployments_; }
+  const UserReader& users() const override { return users_; }
+
+ private:
+  KvDevices devices_;
+  KvInventory inventory_;
+  KvArtifacts artifacts_;
+  KvDeployments deployments_;
+  KvUsers users_;
+};
+
+class KvWriteTx final : public WriteTx {
+ public:
+  explicit KvWriteTx(WriteTxn& txn)
+      : devices_(txn), inventory_(txn), artifacts_(txn), deployments_(txn), users_(txn) {}
+  const DeviceReader& devices() const override { return devices_; }
+  const InventoryReader& inventory() const override { return inventory_; }
+  const ArtifactCatalog& artifacts() const override { return artifacts_; }
+  const DeploymentReader& deployments() const override { return deployments_; }
+  const UserReader& users() const override { return users_; }
+  DeviceWriter& change_devices() override { return devices_; }
+  InventoryWriter& change_inventory() override { return inventory_; }
+  ArtifactWriter& change_artifacts() override { return artifacts_; }
+  DeploymentWriter& change_deployments() override { return deployments_; }
+  UserWriter& change_users() override { return users_; }
+
+ private:
+  KvDevices devices_;
+  KvInventory inventory_;
+  KvArtifacts artifacts_;
+  KvDeployments deployments_;
+  KvUsers users_;
+};
+
+}  // namespace
+
+net::awaitable<Status> KvStore::read(std::function<Status(const ReadTx&)> work) {
+  co_return database_.read([&](const ReadTxn& txn) { return work(KvReadTx(txn)); });
+}
+
+net::awaitable<Status> KvStore::transact(std::function<Status(WriteTx&)> work) {
+  co_return co_await database_.write([&work](WriteTxn& txn) {
+    KvWriteTx tx(txn);
+    return work(tx);
+  });
+}
+
+Result<std::unique_ptr<Database>> open_database(const std::string& directory, std::uint64_t bytes_max,
+                                                Clock& clock, Log& log) {
+  return open_lmdb_database({.path = directory,
+                             .size_bytes_max = bytes_max,
+                             .tables = {kTables.begin(), kTables.end()},
+                             .schema_version = kSchemaVersion},
+                            clock, log);
+}
+
+}  // namespace postern::cloud
