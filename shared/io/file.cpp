@@ -122,7 +122,7 @@ class PosixDirectory final : public Directory {
     return names;
   }
   Result<std::uint64_t> free_bytes() override {
-    struct statvfs info {};
+    struct statvfs info{};
     if (::fstatvfs(fd_.get(), &info) != 0) return from_errno(errno, fmt::format("look at {}", path_));
     return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
   }
@@ -162,6 +162,12 @@ Result<std::unique_ptr<Directory>> open_directory(const std::string& path) {
   }
   POSTERN_TRY(Descriptor fd, open_directory_fd(path));
   return std::make_unique<PosixDirectory>(std::move(fd), path);
+}
+
+Result<std::unique_ptr<File>> open_file(const std::string& path) {
+  Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return from_errno(errno, fmt::format("open {}", path));
+  return std::make_unique<PosixFile>(std::move(fd), path);
 }
 
 Result<std::string> read_file(const std::string& path, std::size_t size_max) {

@@ -51,6 +51,9 @@ class Directory {
 /// A directory of the machine; made with mode 0700 when missing. Errors: transient, exhausted.
 Result<std::unique_ptr<Directory>> open_directory(const std::string& path);
 
+/// Opens a file of the machine for reading. Errors: not_found, transient.
+Result<std::unique_ptr<File>> open_file(const std::string& path);
+
 /// Reads a whole file of the machine. Errors: not_found, too_large beyond `size_max`.
 Result<std::string> read_file(const std::string& path, std::size_t size_max = 16 << 20);
 

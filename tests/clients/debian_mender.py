@@ -1,7 +1,7 @@
 """Debian's unmodified `mender` 3.4, run as one of several devices on one machine.
 
 The client's paths for scripts are fixed, so each runs in a mount namespace of its own in which its directory lies over
-/etc/mender and /usr/share/mender/{identity,inventory}. Needs root, or sudo without a password.
+/etc/mender, /usr/share/mender/{identity,inventory} and the place that artifacts install to. Needs root, or sudo without a password.
 """
 
 import contextlib
@@ -13,6 +13,10 @@ import shlex
 import signal
 import subprocess
 import time
+
+
+#: Where artifacts for these devices install to; each device sees its own directory there.
+INSTALL_DIRECTORY = "/srv"
 
 
 class DebianMender:
@@ -52,6 +56,7 @@ class DebianMender:
                 ("etc", "/etc/mender"),
                 ("identity", "/usr/share/mender/identity"),
                 ("inventory", "/usr/share/mender/inventory"),
+                ("files", INSTALL_DIRECTORY),
             )
         )
         mender = ["mender", "--no-syslog", "--config", "/etc/mender/mender.conf", "--data", str(self.work / "data")]
@@ -113,7 +118,8 @@ class DebianMender:
         return digest.hexdigest()
 
 
-def write_single_file_artifact(output, *, name, device_type, payload, destination, key=None, compression="none"):
+def write_single_file_artifact(output, *, name, device_type, payload, destination=INSTALL_DIRECTORY, key=None,
+                               compression="none"):
     """Makes an artifact for the client's single-file update module with Debian's `mender-artifact`.
 
     `destination` is the directory that the file is installed to, under the payload's own name.

@@ -17,18 +17,15 @@ class DebianMenderTest(CloudTestCase):
         self.addCleanup(device.stop)
         return device
 
-    def release(self, name, *devices, compression="none"):
-        """Uploads an artifact for each device's own directory; returns the payload's checksum."""
+    def release(self, name, *, compression="none"):
+        """Uploads an artifact with one file; returns that file's checksum."""
         payload = self.work / "payload.bin"
         content = os.urandom(200_000)
         payload.write_bytes(content)
         artifact = write_single_file_artifact(self.work / f"{name}.mender", name=name, device_type="bench", payload=payload,
-                                              destination=self.work / "installed", compression=compression)
+                                              compression=compression)
         self.assertEqual(self.cloud.upload(artifact.read_bytes()).status, 201)
         return hashlib.sha256(content).hexdigest()
-
-    def installed_sha256(self):
-        return hashlib.sha256((self.work / "installed" / "payload.bin").read_bytes()).hexdigest()
 
     def test_two_devices_install_one_release(self):
         devices = [self.device(1), self.device(2)]
@@ -36,8 +33,8 @@ class DebianMenderTest(CloudTestCase):
         checksum = self.release("release-1")
         statistics = self.cloud.wait_for_deployment(self.cloud.deploy("release-1", ids))
         self.assertEqual(statistics["success"], 2)
-        self.assertEqual(self.installed_sha256(), checksum)
         for device in devices:
+            self.assertEqual(device.file_sha256("payload.bin"), checksum)
             self.assertEqual(device.installed_artifact(), "release-1")
         again = self.cloud.deploy("release-1", ids)
         self.assertEqual(self.cloud.wait_for_deployment(again)["already-installed"], 2)
@@ -47,12 +44,12 @@ class DebianMenderTest(CloudTestCase):
         ids = self.cloud.accept(device.mac)
         checksum = self.release("packed", compression="gzip")
         self.assertEqual(self.cloud.wait_for_deployment(self.cloud.deploy("packed", ids))["success"], 1)
-        self.assertEqual(self.installed_sha256(), checksum)
+        self.assertEqual(device.file_sha256("payload.bin"), checksum)
 
     def test_a_failing_install_is_reported_with_its_log(self):
         device = self.device(1)
         ids = self.cloud.accept(device.mac)
-        (self.work / "installed").write_text("a file where the directory has to be")
+        (device.work / "files" / "payload.bin").mkdir()  # a directory where the file has to be
         self.release("broken")
         deployment = self.cloud.deploy("broken", ids)
         self.assertEqual(self.cloud.wait_for_deployment(deployment)["failure"], 1)
@@ -83,8 +80,7 @@ class MenderCliTest(CloudTestCase):
         self.assertEqual(login.returncode, 0, login.stderr)
         payload = self.work / "payload"
         payload.write_bytes(os.urandom(3_000_000))
-        artifact = write_single_file_artifact(self.work / "a.mender", name="by-cli", device_type="bench", payload=payload,
-                                              destination="/nowhere")
+        artifact = write_single_file_artifact(self.work / "a.mender", name="by-cli", device_type="bench", payload=payload)
         uploaded = self.cli("artifacts", "upload", "--no-progress", "--description", "from the command line", str(artifact))
         self.assertEqual(uploaded.returncode, 0, uploaded.stderr)
         listed = self.cli("artifacts", "list", "--detail", "3")

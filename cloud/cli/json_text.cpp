@@ -1,0 +1,41 @@
+#include "cloud/cli/json_text.hpp"
+
+#include <boost/json.hpp>
+
+#include "cloud/cli/table.hpp"
+
+namespace postern::cli {
+
+namespace json = boost::json;
+
+const json::value& member(const json::value& value, std::string_view name) {
+  static const json::value nothing;
+  const json::object* object = value.if_object();
+  const json::value* found = object == nullptr ? nullptr : object->if_contains(name);
+  return found == nullptr ? nothing : *found;
+}
+
+std::string text_of(const json::value& value) {
+  if (value.is_null()) return {};
+  if (value.is_string()) return printable(std::string_view(value.get_string()));
+  if (!value.is_array()) return printable(json::serialize(value));
+  std::string text;
+  for (const json::value& item : value.get_array()) text += (text.empty() ? "" : ", ") + text_of(item);
+  return text;
+}
+
+std::string text_member(const json::value& value, std::string_view name) {
+  return text_of(member(value, name));
+}
+
+std::uint64_t number_member(const json::value& value, std::string_view name) {
+  json::error_code error;
+  const auto number = member(value, name).to_number<std::uint64_t>(error);
+  return error ? 0 : number;
+}
+
+std::string json_text(const json::value& value) {
+  return json::serialize(value) + "\n";
+}
+
+}  // namespace postern::cli

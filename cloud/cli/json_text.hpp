@@ -1,0 +1,20 @@
+// Reading answers leniently for display: what is missing or of another type is shown as nothing.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <boost/json/value.hpp>
+
+namespace postern::cli {
+
+/// The member of an object; null when there is none.
+const boost::json::value& member(const boost::json::value& value, std::string_view name);
+/// As text for a table: texts without control characters, numbers, and lists joined by commas.
+std::string text_of(const boost::json::value& value);
+std::string text_member(const boost::json::value& value, std::string_view name);
+std::uint64_t number_member(const boost::json::value& value, std::string_view name);
+/// The answer itself, for --output json.
+std::string json_text(const boost::json::value& value);
+
+}  // namespace postern::cli

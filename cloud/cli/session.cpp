@@ -1,0 +1,54 @@
+#include "cloud/cli/session.hpp"
+
+#include <boost/json.hpp>
+
+#include "shared/http/answer.hpp"
+#include "shared/io/file.hpp"
+
+namespace postern::cli {
+
+namespace json = boost::json;
+
+Result<std::string> session_path(const Environment& environment) {
+  if (const auto config = environment("XDG_CONFIG_HOME")) return *config + "/postern/session.json";
+  if (const auto home = environment("HOME")) return *home + "/.config/postern/session.json";
+  return invalid("neither XDG_CONFIG_HOME nor HOME is set: there is no place for the session file");
+}
+
+Result<Session> load_session(const std::string& path) {
+  const auto text = read_file(path, 1 << 20);
+  if (!text && text.error().reason == Reason::not_found) return Session{};
+  if (!text) return text.error();
+  auto value = http::parse_json(*text);
+  if (!value || !value->is_object())
+    return invalid(fmt::format("{}: not a session file; log in again", path));
+  const json::object& object = value->get_object();
+  Session session;
+  POSTERN_TRY(session.server, http::string_member(object, "server"));
+  POSTERN_TRY(session.ca, http::string_member(object, "ca"));
+  POSTERN_TRY(session.token, http::string_member(object, "token"));
+  return session;
+}
+
+Status save_session(const std::string& path, const Session& session) {
+  const std::string directory = path.substr(0, path.rfind('/'));
+  POSTERN_CHECK(open_directory(directory));  // makes it
+  const json::object object{{"server", session.server}, {"ca", session.ca}, {"token", session.token}};
+  return write_file(path, json::serialize(object) + "\n", 0600, Existing::replace);
+}
+
+Session effective_session(Session stored, const Environment& environment, const Session& flags) {
+  const auto choose = [&](std::string_view variable, const std::string& flag) {
+    return flag.empty() ? environment(variable).value_or("") : flag;
+  };
+  std::string server = choose("POSTERN_SERVER", flags.server);
+  while (server.ends_with('/')) server.pop_back();
+  if (!server.empty() && server != stored.server)
+    stored = Session{.server = std::move(server), .ca = {}, .token = {}};
+  if (std::string ca = choose("POSTERN_CA", flags.ca); !ca.empty()) stored.ca = std::move(ca);
+  if (std::string token = choose("POSTERN_TOKEN", flags.token); !token.empty())
+    stored.token = std::move(token);
+  return stored;
+}
+
+}  // namespace postern::cli

@@ -1,0 +1,81 @@
+#include "cloud/cli/session.hpp"
+
+#include <sys/stat.h>
+
+#include "cloud/cli/progress.hpp"
+#include "cloud/cli/table.hpp"
+#include "shared/testing/temporary_directory.hpp"
+
+namespace postern::cli {
+namespace {
+
+const Environment kNothing = [](std::string_view) { return std::optional<std::string>(); };
+
+Environment only(std::string name, std::string value) {
+  return [=](std::string_view asked) { return asked == name ? std::optional(value) : std::nullopt; };
+}
+
+TEST(SessionFile, IsKeptWhereOnlyItsOwnerReadsIt) {
+  const testing::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/a/postern/session.json";
+  ASSERT_TRUE(save_session(path, {.server = "https://s", .ca = "/ca", .token = "t"}));
+  struct stat info{};
+  ASSERT_EQ(stat(path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0600);
+  const auto loaded = load_session(path);
+  ASSERT_TRUE(loaded);
+  EXPECT_EQ(loaded->token, "t");
+}
+
+TEST(SessionFile, ThatIsMissingIsAnEmptySession) {
+  const testing::TemporaryDirectory directory;
+  EXPECT_EQ(load_session(directory.path() + "/none")->server, "");
+}
+
+TEST(Session, FlagsWinOverTheEnvironmentAndBothOverTheFile) {
+  const Session stored{.server = "https://s", .ca = "stored", .token = "t"};
+  EXPECT_EQ(effective_session(stored, kNothing, {}).ca, "stored");
+  EXPECT_EQ(effective_session(stored, only("POSTERN_CA", "env"), {}).ca, "env");
+  EXPECT_EQ(
+      effective_session(stored, only("POSTERN_CA", "env"), {.server = {}, .ca = "flag", .token = {}}).ca,
+      "flag");
+}
+
+TEST(Session, ATokenIsNeverSentToAnotherServer) {
+  const Session stored{.server = "https://s", .ca = "c", .token = "t"};
+  EXPECT_EQ(effective_session(stored, kNothing, {.server = "https://s/", .ca = {}, .token = {}}).token, "t");
+  EXPECT_EQ(effective_session(stored, only("POSTERN_SERVER", "https://other"), {}).token, "");
+}
+
+TEST(SessionPath, NeedsAPlace) {
+  EXPECT_EQ(*session_path(only("HOME", "/h")), "/h/.config/postern/session.json");
+  EXPECT_EQ(*session_path(only("XDG_CONFIG_HOME", "/x")), "/x/postern/session.json");
+  EXPECT_FALSE(session_path(kNothing));
+}
+
+TEST(Table, ColumnsAreAsWideAsTheirWidestCell) {
+  Table table({"A", "B"});
+  table.add({"long", "x"});
+  table.add({"é", "y"});
+  EXPECT_EQ(table.text(), "A     B\nlong  x\né     y\n");
+}
+
+TEST(Table, NamesFromElsewhereCannotMoveTheCursor) {
+  EXPECT_EQ(printable("a\x1b[2Jb\n"), "a?[2Jb?");
+}
+
+TEST(Table, SizesHaveAUnit) {
+  EXPECT_EQ(human_size(0), "0 B");
+  EXPECT_EQ(human_size(1536), "1.5 KiB");
+  EXPECT_EQ(human_size(std::uint64_t{64} << 20), "64.0 MiB");
+}
+
+TEST(ProgressBar, IsFullOnlyAtTheEnd) {
+  EXPECT_THAT(Progress::bar("x", 999, 1000, ""), ::testing::HasSubstr(" 99% ["));
+  EXPECT_THAT(Progress::bar("x", 1000, 1000, ""),
+              ::testing::HasSubstr("100% [##############################]"));
+  EXPECT_THAT(Progress::bar("x", 0, 0, ""), ::testing::HasSubstr("100%"));
+}
+
+}  // namespace
+}  // namespace postern::cli
