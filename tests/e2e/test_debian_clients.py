@@ -6,24 +6,24 @@ import subprocess
 import unittest
 
 from harness import PASSWORD, USER, CloudTestCase, SLOWNESS
-from clients.debian_mender import DebianMender, write_single_file_artifact, wait_until
+from clients.debian_mender import INSTALL_DIRECTORY, DebianMender, write_single_file_artifact, wait_until
 
 
 class DebianMenderTest(CloudTestCase):
-    def device(self, number):
+    def device(self, number, **options):
         device = DebianMender(self.work / f"device-{number}", server_url=self.cloud.url, ca=self.cloud.ca,
-                              mac=f"02:00:00:00:00:0{number}", device_type="bench")
+                              mac=f"02:00:00:00:00:0{number}", device_type="bench", **options)
         device.start()
         self.addCleanup(device.stop)
         return device
 
-    def release(self, name, *, compression="none"):
+    def release(self, name, *, compression="none", key=None, destination=INSTALL_DIRECTORY):
         """Uploads an artifact with one file; returns that file's checksum."""
         payload = self.work / "payload.bin"
         content = os.urandom(200_000)
         payload.write_bytes(content)
         artifact = write_single_file_artifact(self.work / f"{name}.mender", name=name, device_type="bench", payload=payload,
-                                              compression=compression)
+                                              compression=compression, key=key, destination=destination)
         self.assertEqual(self.cloud.upload(artifact.read_bytes()).status, 201)
         return hashlib.sha256(content).hexdigest()
 
@@ -46,11 +46,23 @@ class DebianMenderTest(CloudTestCase):
         self.assertEqual(self.cloud.wait_for_deployment(self.cloud.deploy("packed", ids))["success"], 1)
         self.assertEqual(device.file_sha256("payload.bin"), checksum)
 
+    def test_a_device_with_a_verify_key_takes_signed_releases_only(self):
+        key, public = self.work / "key.pem", self.work / "public.pem"
+        subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key], check=True)
+        subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-out", public], check=True)
+        device = self.device(1, verify_key=public)
+        ids = self.cloud.accept(device.mac)
+        self.release("unsigned")
+        self.assertEqual(self.cloud.wait_for_deployment(self.cloud.deploy("unsigned", ids))["failure"], 1)
+        checksum = self.release("signed", key=key)
+        self.assertEqual(self.cloud.wait_for_deployment(self.cloud.deploy("signed", ids))["success"], 1)
+        self.assertEqual(device.file_sha256("payload.bin"), checksum)
+
     def test_a_failing_install_is_reported_with_its_log(self):
         device = self.device(1)
         ids = self.cloud.accept(device.mac)
-        (device.work / "files" / "payload.bin").mkdir()  # a directory where the file has to be
-        self.release("broken")
+        (device.work / "files" / "no-directory").write_text("")
+        self.release("broken", destination=f"{INSTALL_DIRECTORY}/no-directory/below")
         deployment = self.cloud.deploy("broken", ids)
         self.assertEqual(self.cloud.wait_for_deployment(deployment)["failure"], 1)
         path = f"v1/deployments/deployments/{deployment}/devices/{ids[0]}/log"
@@ -71,8 +83,9 @@ class DebianMenderTest(CloudTestCase):
 
 class MenderCliTest(CloudTestCase):
     def cli(self, *arguments):
-        environment = {**os.environ, "HOME": str(self.work), "XDG_CACHE_HOME": str(self.work / "cache")}
-        return subprocess.run(["mender-cli", "--server", self.cloud.url, "--skip-verify", *arguments], env=environment,
+        environment = {**os.environ, "HOME": str(self.work), "XDG_CACHE_HOME": str(self.work / "cache"),
+                       "SSL_CERT_FILE": str(self.cloud.ca)}
+        return subprocess.run(["mender-cli", "--server", self.cloud.url, *arguments], env=environment,
                               capture_output=True, text=True, timeout=60 * SLOWNESS)
 
     def test_logs_in_uploads_lists_and_deletes(self):
