@@ -150,7 +150,11 @@ class Mender5:
         if body is not None:
             head += f"Accept: application/json\r\nContent-Length: {len(body)}\r\nContent-Type: application/json\r\n"
         connection.sendall(head.encode() + b"\r\n" + (body or b""))
-        answer = self._read_head(connection)
+        try:
+            answer = self._read_head(connection)
+        except BaseException:
+            connection.close()
+            raise
         self.requests.append((method, parts.path, answer.status))
         return answer
 
