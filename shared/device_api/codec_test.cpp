@@ -54,9 +54,9 @@ TEST(AuthRequestCodec, RefusesAMissingSignature) {
 }
 
 TEST(AuthRequestCodec, RefusesBodiesOfTheWrongShape) {
-  for (const char* body : {"", "{", "[]", "null", R"({"id_data":1,"pubkey":"x"})", R"({"id_data":"{}"})",
-                           R"({"pubkey":"x"})", R"({"id_data":"{}","pubkey":"no key"})",
-                           R"({"id_data":"not json","pubkey":"x"})"}) {
+  for (const char* body :
+       {"", "{", "[]", "null", R"({"id_data":1,"pubkey":"x"})", R"({"id_data":"{}"})", R"({"pubkey":"x"})",
+        R"({"id_data":"{}","pubkey":"no key"})", R"({"id_data":"not json","pubkey":"x"})"}) {
     const auto request = decode_signed(body);
     ASSERT_FALSE(request) << body;
     EXPECT_EQ(request.error().reason, Reason::invalid) << body;
@@ -64,8 +64,8 @@ TEST(AuthRequestCodec, RefusesBodiesOfTheWrongShape) {
 }
 
 TEST(PollCodec, SeparatesTheTwoNamesFromTheProvides) {
-  const auto device = decode_poll_v2(
-      json::parse(R"({"device_provides":{"device_type":"t","artifact_name":"a","rootfs-image.version":"1"}})"));
+  const auto device = decode_poll_v2(json::parse(
+      R"({"device_provides":{"device_type":"t","artifact_name":"a","rootfs-image.version":"1"}})"));
   ASSERT_TRUE(device);
   EXPECT_EQ(device->device_type, "t");
   EXPECT_EQ(device->artifact_name, "a");
@@ -103,8 +103,7 @@ TEST(StatusCodec, RefusesWhatNoDeviceMayReport) {
 }
 
 TEST(LogCodec, TakesNullTimesOfSmallClients) {
-  const auto entries = decode_log(
-      json::parse(R"({"messages":[{"timestamp":null,"level":null,"message":"m"},
+  const auto entries = decode_log(json::parse(R"({"messages":[{"timestamp":null,"level":null,"message":"m"},
                                   {"timestamp":"2026-01-01T00:00:00Z","level":"error","message":"n"}]})"));
   ASSERT_TRUE(entries) << entries.error().what;
   ASSERT_EQ(entries->size(), 2);
@@ -120,17 +119,17 @@ TEST(LogCodec, RefusesEmptyAndMalformedLogs) {
 }
 
 TEST(InventoryCodec, LastOfTwoEqualNamesCounts) {
-  const auto attributes =
-      decode_inventory(json::parse(R"([{"name":"a","value":"1"},{"name":"b","value":2},{"name":"a","value":[1,2.5]}])"));
+  const auto attributes = decode_inventory(
+      json::parse(R"([{"name":"a","value":"1"},{"name":"b","value":2},{"name":"a","value":[1,2.5]}])"));
   ASSERT_TRUE(attributes);
   ASSERT_EQ(attributes->size(), 2);
   EXPECT_EQ((*attributes)[0].value, json::parse("[1,2.5]"));
 }
 
 TEST(InventoryCodec, RefusesOtherTypesThanTextsNumbersAndArraysOfOneOfThem) {
-  for (const char* body :
-       {R"([{"name":"a","value":true}])", R"([{"name":"a","value":null}])", R"([{"name":"a","value":{}}])",
-        R"([{"name":"a","value":["x",1]}])", R"([{"name":"a"}])", R"([{"name":"","value":"x"}])", "{}", "[1]"}) {
+  for (const char* body : {R"([{"name":"a","value":true}])", R"([{"name":"a","value":null}])",
+                           R"([{"name":"a","value":{}}])", R"([{"name":"a","value":["x",1]}])",
+                           R"([{"name":"a"}])", R"([{"name":"","value":"x"}])", "{}", "[1]"}) {
     EXPECT_FALSE(decode_inventory(json::parse(body))) << body;
   }
 }

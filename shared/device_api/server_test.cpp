@@ -23,7 +23,8 @@ class FakePlane final : public DevicePlane {
     if (token != "good") co_return unauthorized("token is not on record");
     co_return Caller{.device_id = "device-1", .ordinal = 1};
   }
-  net::awaitable<Result<std::optional<Instruction>>> next_deployment(Caller, rollout::Device device) override {
+  net::awaitable<Result<std::optional<Instruction>>> next_deployment(Caller,
+                                                                     rollout::Device device) override {
     polled = device;
     if (failure) co_return *failure;
     co_return instruction;
@@ -62,7 +63,8 @@ class DeviceServerTest : public ::testing::Test {
     request.method = std::move(method);
     request.target = target;
     request.path = target.substr(0, target.find('?'));
-    if (const auto mark = target.find('?'); mark != std::string::npos) request.query = target.substr(mark + 1);
+    if (const auto mark = target.find('?'); mark != std::string::npos)
+      request.query = target.substr(mark + 1);
     request.headers = std::move(more);
     if (token) request.headers.add("Authorization", "Bearer " + *token);
     request.headers.add("Content-Type", "application/json");
@@ -109,7 +111,8 @@ TEST_F(DeviceServerTest, AllFormsOfThePollReachThePlane) {
   auto v2 = ask("POST", kNext, kReport);
   auto v1 = ask("POST", "/api/devices/v1/deployments/device/deployments/next",
                 R"({"device_type":"t","artifact_name":"a"})");
-  auto get = ask("GET", "/api/devices/v1/deployments/device/deployments/next?device_type=t&artifact_name=a", "");
+  auto get =
+      ask("GET", "/api/devices/v1/deployments/device/deployments/next?device_type=t&artifact_name=a", "");
   for (auto* response : {&v2, &v1, &get}) {
     EXPECT_EQ(response->status, 200);
     EXPECT_EQ(json::parse(text(*response)).at("id"), "d");
@@ -123,15 +126,20 @@ TEST_F(DeviceServerTest, MalformedJsonGetsA400InTheShapeOfErrors) {
 }
 
 TEST_F(DeviceServerTest, NothingButTheStatusesThatClientsUnderstandIsAnError) {
-  for (const auto& [failure, expected] :
-       {std::pair(transient("disk hiccup"), 500), {exhausted("disk full"), 500}, {corrupt("bad record"), 500},
-        {conflict("Deployment aborted"), 409}, {not_found("no deployment"), 404}, {invalid("bad"), 400},
-        {rejected(Reason::too_large, "large"), 400}, {rejected(Reason::forbidden, "no"), 400},
-        {rejected(Reason::unprocessable, "odd"), 400}}) {
+  for (const auto& [failure, expected] : {std::pair(transient("disk hiccup"), 500),
+                                          {exhausted("disk full"), 500},
+                                          {corrupt("bad record"), 500},
+                                          {conflict("Deployment aborted"), 409},
+                                          {not_found("no deployment"), 404},
+                                          {invalid("bad"), 400},
+                                          {rejected(Reason::too_large, "large"), 400},
+                                          {rejected(Reason::forbidden, "no"), 400},
+                                          {rejected(Reason::unprocessable, "odd"), 400}}) {
     plane_.failure = failure;
-    EXPECT_EQ(ask("PUT", "/api/devices/v1/deployments/device/deployments/d1/status", R"({"status":"installing"})")
-                  .status,
-              expected)
+    EXPECT_EQ(
+        ask("PUT", "/api/devices/v1/deployments/device/deployments/d1/status", R"({"status":"installing"})")
+            .status,
+        expected)
         << failure.what;
   }
 }
@@ -144,14 +152,18 @@ TEST_F(DeviceServerTest, OurOwnFailuresAreLoggedAndNotTold) {
 }
 
 TEST_F(DeviceServerTest, ReportsReachTheDeploymentThatThePathNames) {
-  EXPECT_EQ(ask("PUT", "/api/devices/v1/deployments/device/deployments/d%2D1/status", R"({"status":"success"})").status,
-            204);
+  EXPECT_EQ(
+      ask("PUT", "/api/devices/v1/deployments/device/deployments/d%2D1/status", R"({"status":"success"})")
+          .status,
+      204);
   EXPECT_EQ(plane_.reported_deployment, "d-1");
 }
 
 TEST_F(DeviceServerTest, InventoryIsAnsweredWith200) {
   for (const char* method : {"PUT", "PATCH"}) {
-    EXPECT_EQ(ask(method, "/api/devices/v1/inventory/device/attributes", R"([{"name":"a","value":"1"}])").status, 200);
+    EXPECT_EQ(
+        ask(method, "/api/devices/v1/inventory/device/attributes", R"([{"name":"a","value":"1"}])").status,
+        200);
   }
 }
 
