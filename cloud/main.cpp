@@ -170,8 +170,8 @@ int fail(const Error& error) {
 }
 
 void add_flags(CLI::App& command, CommandLine& line) {
-  command.add_option("--config", line.config_path, "Configuration file (JSON)");
-  command.add_option("--data", line.data, "Directory for everything that lasts");
+  command.add_option("--config", line.config_path, "Configuration file (JSON)")->type_name("FILE");
+  command.add_option("--data", line.data, "Directory for everything that lasts")->type_name("DIR");
 }
 
 int main(int argc, char** argv) {
@@ -180,11 +180,14 @@ int main(int argc, char** argv) {
   program.footer(kFooter);
   program.set_version_flag("--version", "postern-cloud " POSTERN_VERSION);
   add_flags(program, line);
-  program.add_option("--listen", line.listen, "Where to listen, HOST:PORT; port 0 is any free one");
-  program.add_option("--cert", line.certificate, "Server certificate, leaf first (PEM)");
-  program.add_option("--key", line.key, "Its private key (PEM)");
-  program.add_option("--url", line.url,
-                     "How devices reach this server; links begin with it (default: https://LISTEN)");
+  program.add_option("--listen", line.listen, "Where to listen; port 0 is any free one")
+      ->type_name("HOST:PORT");
+  program.add_option("--cert", line.certificate, "Server certificate, leaf first (PEM)")->type_name("FILE");
+  program.add_option("--key", line.key, "Its private key (PEM)")->type_name("FILE");
+  program
+      .add_option("--url", line.url,
+                  "How devices reach this server; links begin with it (default: https://LISTEN)")
+      ->type_name("URL");
   CLI::App* create =
       program.add_subcommand("create-user", "Make a user and print the id; the server must not be running");
   add_flags(*create, line);

@@ -63,8 +63,8 @@ net::awaitable<Result<http::Response>> ApiClient::exchange(http::Request request
   POSTERN_CO_TRY(const http::Url url, http::Url::parse(fmt::format("{}/api/management/{}", server_, path)));
   auto response = co_await client_->send(url, std::move(request));
   if (response) co_return *std::move(response);
-  Error error = std::move(response).error().within(server_);
-  if (error.what.contains("certificate verify failed")) error.what += "; name the server's CA with --ca FILE";
+  Error error = std::move(response).error();
+  if (error.what.contains("certificate")) error.what += "; name the server's CA with --ca FILE";
   co_return error;
 }
 

@@ -189,8 +189,9 @@ class CommandLine {
     app_.set_version_flag("--version", "postern " POSTERN_VERSION);
     app_.require_subcommand(1);
     app_.fallthrough();
-    app_.add_option("--server", options_.flags.server, "URL of the server");
-    app_.add_option("--ca", options_.flags.ca, "CA certificates that the server is checked against (PEM)");
+    app_.add_option("--server", options_.flags.server, "Where the server is")->type_name("URL");
+    app_.add_option("--ca", options_.flags.ca, "CA certificates that the server is checked against (PEM)")
+        ->type_name("FILE");
     app_.add_option("--output", options_.output, "table or json")->check(CLI::IsMember({"table", "json"}));
     declare_login();
     declare_artifact();

@@ -6,17 +6,18 @@
 namespace postern::cloud {
 namespace {
 
-class KvReadTx final : public ReadTx {
+/// The aggregates of one transaction: `Tx` is ReadTx or WriteTx, `Txn` the transaction below.
+template <class Tx, class Txn>
+class KvTx : public Tx {
  public:
-  explicit KvReadTx(const ReadTxn& txn)
-      : devices_(txn), inventory_(txn), artifacts_(txn), deployments_(txn), users_(txn) {}
+  explicit KvTx(Txn& txn) : devices_(txn), inventory_(txn), artifacts_(txn), deployments_(txn), users_(txn) {}
   const DeviceReader& devices() const override { return devices_; }
   const InventoryReader& inventory() const override { return inventory_; }
   const ArtifactCatalog& artifacts() const override { return artifacts_; }
   const DeploymentReader& deployments() const override { return deployments_; }
   const UserReader& users() const override { return users_; }
 
- private:
+ protected:
   KvDevices devices_;
   KvInventory inventory_;
   KvArtifacts artifacts_;
@@ -24,27 +25,16 @@ class KvReadTx final : public ReadTx {
   KvUsers users_;
 };
 
-class KvWriteTx final : public WriteTx {
+using KvReadTx = KvTx<ReadTx, const ReadTxn>;
+
+class KvWriteTx final : public KvTx<WriteTx, WriteTxn> {
  public:
-  explicit KvWriteTx(WriteTxn& txn)
-      : devices_(txn), inventory_(txn), artifacts_(txn), deployments_(txn), users_(txn) {}
-  const DeviceReader& devices() const override { return devices_; }
-  const InventoryReader& inventory() const override { return inventory_; }
-  const ArtifactCatalog& artifacts() const override { return artifacts_; }
-  const DeploymentReader& deployments() const override { return deployments_; }
-  const UserReader& users() const override { return users_; }
+  using KvTx::KvTx;
   DeviceWriter& change_devices() override { return devices_; }
   InventoryWriter& change_inventory() override { return inventory_; }
   ArtifactWriter& change_artifacts() override { return artifacts_; }
   DeploymentWriter& change_deployments() override { return deployments_; }
   UserWriter& change_users() override { return users_; }
-
- private:
-  KvDevices devices_;
-  KvInventory inventory_;
-  KvArtifacts artifacts_;
-  KvDeployments deployments_;
-  KvUsers users_;
 };
 
 }  // namespace

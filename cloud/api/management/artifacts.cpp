@@ -154,9 +154,7 @@ Result<json::object> to_json(const Artifact& artifact) {
 void Artifacts::add_routes(http::Router& router, Gate& gate) {
   const auto add = [&](std::string_view method, const std::string& path,
                        Answer (Artifacts::*handler)(http::Request&)) {
-    router.add(method, path, gate.for_users([this, handler](http::Request& request, const Session&) {
-      return (this->*handler)(request);
-    }));
+    gate.add(router, method, path, *this, handler);
   };
   const std::string artifacts(kArtifacts);
   add("POST", artifacts, &Artifacts::upload);

@@ -212,9 +212,7 @@ Result<std::function<bool(DeviceStatus)>> parse_device_filter(const http::QueryP
 void Deployments::add_routes(http::Router& router, Gate& gate) {
   const auto add = [&](std::string_view method, const std::string& path,
                        Answer (Deployments::*handler)(http::Request&)) {
-    router.add(method, path, gate.for_users([this, handler](http::Request& request, const Session&) {
-      return (this->*handler)(request);
-    }));
+    gate.add(router, method, path, *this, handler);
   };
   const std::string deployments(kDeployments);
   add("POST", deployments, &Deployments::create);

@@ -91,9 +91,7 @@ Result<http::Response> deleted(const Status& status) {
 void Devauth::add_routes(http::Router& router, Gate& gate) {
   const auto add = [&](std::string_view method, const std::string& path,
                        Answer (Devauth::*handler)(http::Request&)) {
-    router.add(method, path, gate.for_users([this, handler](http::Request& request, const Session&) {
-      return (this->*handler)(request);
-    }));
+    gate.add(router, method, path, *this, handler);
   };
   const std::string devices(kDevices);
   add("GET", devices, &Devauth::list);

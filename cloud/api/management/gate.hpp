@@ -17,6 +17,15 @@ class Gate {
  public:
   Gate(Accounts& accounts, Log& log) : accounts_(accounts), log_(log) {}
 
+  /// Adds a route that a member function of `api` serves for users.
+  template <class Api>
+  void add(http::Router& router, std::string_view method, std::string_view path, Api& api,
+           net::awaitable<Result<http::Response>> (Api::*handler)(http::Request&)) {
+    router.add(method, path, for_users([&api, handler](http::Request& request, const Session&) {
+                 return (api.*handler)(request);
+               }));
+  }
+
   http::Handler for_users(UserHandler handler);
   http::Handler for_everyone(OpenHandler handler);
 
