@@ -382,6 +382,58 @@ TEST_F(CloudTest, TheSameDeploymentIsNotMadeTwice) {
   EXPECT_EQ(again(R"({"name":"","artifact_name":"r","devices":["x"]})"), 400);
 }
 
+TEST_F(CloudTest, AcceptingANewKeyEndsTheOldOne) {
+  const auto [id, old_token] = accepted_device(PrivateKey::generate(KeyType::ed25519));
+  const PrivateKey fresh = PrivateKey::generate(KeyType::ed25519);
+  EXPECT_EQ(authenticate(fresh).status, 401);
+  EXPECT_EQ(poll(old_token).status, 204) << "asking is not yet being let in";
+  const auto device = manage("GET", "v2/devauth/devices/" + id).json();
+  ASSERT_EQ(device.at("auth_sets").as_array().size(), 2);
+  const std::string set(device.at("auth_sets").at(1).at("id").as_string());
+  EXPECT_EQ(
+      manage("PUT", fmt::format("v2/devauth/devices/{}/auth/{}/status", id, set), R"({"status":"accepted"})")
+          .status,
+      204);
+  EXPECT_EQ(poll(old_token).status, 401);
+  EXPECT_EQ(poll(authenticate(fresh).body).status, 204);
+}
+
+TEST_F(CloudTest, WhatIsInstalledAlreadyIsInstalledAgainOnlyByForce) {
+  ASSERT_EQ(upload(testing::build_artifact({.name = "r"})).status, 201);
+  const auto [id, token] = accepted_device(PrivateKey::generate(KeyType::ed25519));
+  const std::string plain = deploy("r", id);
+  EXPECT_EQ(poll(token, "r").status, 204);
+  EXPECT_EQ(deployment(plain).at("statistics").at("status").at("already-installed"), 1);
+  ASSERT_EQ(
+      manage(
+          "POST", "v1/deployments/deployments",
+          fmt::format(R"({{"name":"n","artifact_name":"r","devices":["{}"],"force_installation":true}})", id))
+          .status,
+      201);
+  EXPECT_EQ(poll(token, "r").status, 200);
+}
+
+TEST_F(CloudTest, AnArtifactThatComesLaterJoinsTheUnfinishedDeploymentsOfItsName) {
+  ASSERT_EQ(upload(testing::build_artifact({.name = "r", .device_types = {"other"}})).status, 201);
+  const auto [id, token] = accepted_device(PrivateKey::generate(KeyType::ed25519));
+  const std::string deployment_id = deploy("r", id);
+  ASSERT_EQ(upload(testing::build_artifact({.name = "r", .device_types = {"d"}})).status, 201);
+  EXPECT_EQ(deployment(deployment_id).at("artifacts").as_array().size(), 2);
+  EXPECT_EQ(poll(token).status, 200);
+}
+
+TEST_F(CloudTest, AnUploadMayBringItsOwnIdOnce) {
+  const std::string field =
+      "Content-Disposition: form-data; "
+      "name=\"artifact_id\"\r\n\r\n8ac7f6d3-3f52-4f4a-9c4b-2a54d8a0c111\r\n--B\r\n";
+  EXPECT_EQ(upload(testing::build_artifact({.name = "r"}), field).status, 201);
+  const Answer again = upload(testing::build_artifact({.name = "s"}), field);
+  EXPECT_EQ(again.status, 409);
+  EXPECT_FALSE(again.json().as_object().contains("metadata"));
+  EXPECT_EQ(manage("GET", "v1/deployments/artifacts/8ac7f6d3-3f52-4f4a-9c4b-2a54d8a0c111").json().at("name"),
+            "r");
+}
+
 TEST_F(CloudTest, WrongPasswordsAndLoggedOutTokensAreRefused) {
   EXPECT_EQ(ask("POST", "/api/management/v1/useradm/auth/login", "", basic("admin:wrong")).status, 401);
   EXPECT_EQ(ask("POST", "/api/management/v1/useradm/auth/login", "", basic("nobody:wrong")).status, 401);

@@ -2,6 +2,8 @@
 
 #include <boost/json.hpp>
 
+#include "cloud/cli/json_text.hpp"
+#include "cloud/cli/table.hpp"
 #include "shared/http/answer.hpp"
 
 namespace postern::cli {
@@ -9,10 +11,12 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr std::string_view kPrefix = "/api/management/";
+constexpr std::string_view kArtifacts = "v1/deployments/artifacts";
 constexpr std::size_t kAnswerBytesMax = 256 << 20;
-constexpr std::size_t kErrorBytesMax = 64 << 10;
-/// Bounds the walk through a list, whatever the server says.
-constexpr std::size_t kPagesMax = 100'000;
+constexpr std::size_t kErrorCharactersMax = 1000;
+/// The most that the API allows (management-api 0.4).
+constexpr std::size_t kPerPage = 500;
 
 Reason reason_of(int status) {
   switch (status) {
@@ -33,116 +37,174 @@ Reason reason_of(int status) {
   }
 }
 
-/// The server's own words, where it has any.
-std::string error_text(std::string_view body) {
+/// The server's own words where it has any.
+std::string error_text(int status, std::string_view body) {
   const auto value = http::parse_json(body);
-  if (value && value->is_object()) {
-    const auto text = http::string_member(value->get_object(), "error");
-    if (text && !text->empty()) return *text;
-  }
-  return std::string(body.substr(0, 200));
+  const std::string text =
+      value ? text_member(*value, "error") : printable(body.substr(0, kErrorCharactersMax));
+  return text.empty() ? fmt::format("{} {}", status, http::reason_phrase(status)) : text;
 }
 
-Result<std::string> created_id(const http::Response& response) {
-  const auto location = response.headers.find("Location");
-  if (!location) return corrupt("the server's answer names nothing that was created");
-  return std::string(location->substr(location->rfind('/') + 1));
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+std::string without_line_ends(std::string text) {
+  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+  return text;
 }
 
 }  // namespace
 
 Result<ApiClient> ApiClient::make(http::Client& client, const Session& session) {
   if (session.server.empty()) {
-    return invalid("no server: give --server URL or set POSTERN_SERVER, or log in with `postern login`");
+    return invalid("no server: give --server URL or set POSTERN_SERVER, and `postern login` remembers it");
   }
-  if (auto url = http::Url::parse(session.server); !url) return std::move(url).error().within("--server");
-  return ApiClient(client, session.server, session.token);
+  POSTERN_TRY(const http::Url url, http::Url::parse(session.server));
+  if (url.target != "/")
+    return invalid(fmt::format("server {}: only scheme, host and port are wanted", session.server));
+  if (!url.is_secure && !is_loopback(url.endpoint.host)) {
+    return invalid(fmt::format("server {}: passwords and tokens go over https only", session.server));
+  }
+  return ApiClient(client, url.origin(), session.token);
 }
 
-net::awaitable<Result<http::Response>> ApiClient::exchange(http::Request request, const std::string& path) {
-  POSTERN_CO_TRY(const http::Url url, http::Url::parse(fmt::format("{}/api/management/{}", server_, path)));
+Error ApiClient::connection_error(Error error, std::string_view method) const {
+  const std::string prefix = fmt::format("{} {}: ", method, server_);
+  if (error.what.starts_with(prefix)) error.what.erase(0, prefix.size());
+  if (error.kind == Kind::rejected && error.reason == Reason::unauthorized) {
+    error.what +=
+        "; if a CA of your own signed the server's certificate, name its file with --ca or POSTERN_CA";
+  }
+  return std::move(error).within(fmt::format("cannot talk to {}", server_));
+}
+
+Error ApiClient::refusal(const Reply& reply) const {
+  const std::string text = error_text(reply.status, reply.body);
+  if (reply.status == 401) {
+    return unauthorized(fmt::format("{}: {}; log in with `postern login NAME`", server_, text));
+  }
+  if (reply.status >= 300 && reply.status < 400) {
+    return invalid(fmt::format("{}: the server sends us on to {}; name that with --server", server_,
+                               printable(reply.headers.find("Location").value_or("nowhere"))));
+  }
+  if (reply.status >= 500 || reply.status == 429) {
+    const auto request = reply.headers.find("X-MEN-RequestID").value_or("unknown");
+    return transient(
+        fmt::format("{}: {} (status {}, request {})", server_, text, reply.status, printable(request)));
+  }
+  return rejected(reason_of(reply.status), fmt::format("{}: {}", server_, text));
+}
+
+net::awaitable<Result<ApiClient::Reply>> ApiClient::exchange(std::string method, std::string path,
+                                                             http::Request request) {
+  POSTERN_CO_TRY(const http::Url url, http::Url::parse(fmt::format("{}{}{}", server_, kPrefix, path)));
+  request.method = method;
   auto response = co_await client_->send(url, std::move(request));
-  if (response) co_return *std::move(response);
-  Error error = std::move(response).error();
-  if (error.what.contains("certificate")) error.what += "; name the server's CA with --ca FILE";
-  co_return error;
+  if (!response) co_return connection_error(std::move(response).error(), method);
+  Reply reply{.status = response->status, .headers = std::move(response->headers), .body = {}};
+  if (!response->body) co_return reply;
+  auto body = co_await http::read_all(*response->body, kAnswerBytesMax);
+  if (!body) co_return connection_error(std::move(body).error(), method);
+  reply.body = *std::move(body);
+  co_return reply;
 }
 
-net::awaitable<Result<http::Response>> ApiClient::check(http::Response response, const std::string& what) {
-  if (response.status >= 200 && response.status < 300) co_return response;
-  std::string body;
-  if (response.body) {
-    if (auto text = co_await http::read_all(*response.body, kErrorBytesMax)) body = *std::move(text);
+net::awaitable<Result<ApiClient::Reply>> ApiClient::call(std::string method, std::string path,
+                                                         http::Request request) {
+  if (token_.empty()) {
+    co_return unauthorized(fmt::format("not logged in at {}: log in with `postern login NAME`", server_));
   }
-  std::string text = fmt::format("{}: {} {}", what, response.status, error_text(body));
-  if (response.status == 401) text += "; log in with `postern login`";
-  if (response.status >= 500) co_return transient(std::move(text));
-  co_return rejected(reason_of(response.status), std::move(text));
+  request.headers.set("Authorization", "Bearer " + token_);
+  POSTERN_CO_TRY(auto reply, co_await exchange(std::move(method), std::move(path), std::move(request)));
+  if (reply.status < 200 || reply.status >= 300) co_return refusal(reply);
+  co_return reply;
 }
 
-net::awaitable<Result<std::string>> ApiClient::log_in(const std::string& name, const std::string& password) {
+net::awaitable<Result<ApiClient::Reply>> ApiClient::call(std::string method, std::string path,
+                                                         const json::value* body) {
   http::Request request;
-  request.method = "POST";
+  if (body != nullptr) {
+    request.headers.set("Content-Type", "application/json");
+    request.body = std::make_unique<http::TextBody>(json::serialize(*body));
+  }
+  co_return co_await call(std::move(method), std::move(path), std::move(request));
+}
+
+net::awaitable<Result<std::string>> ApiClient::log_in(std::string name, std::string password) {
+  if (name.contains(':')) co_return invalid("a user name has no colon");
+  http::Request request;
   const std::string pair = fmt::format("{}:{}", name, password);
   request.headers.set("Authorization", "Basic " + to_base64(as_bytes(pair)));
-  request.body = std::make_unique<http::TextBody>("");
-  POSTERN_CO_TRY(auto response, co_await exchange(std::move(request), "v1/useradm/auth/login"));
-  if (response.status == 401) {
-    co_return unauthorized(fmt::format("{} does not know this name and password", server_));
+  POSTERN_CO_TRY(auto reply, co_await exchange("POST", "v1/useradm/auth/login", std::move(request)));
+  if (reply.status == 401) {
+    co_return unauthorized(fmt::format("{} does not know this name with this password", server_));
   }
-  POSTERN_CO_TRY(response, co_await check(std::move(response), "login"));
-  co_return co_await http::read_all(*response.body, kErrorBytesMax);
+  if (reply.status != 200) co_return refusal(reply);
+  std::string token = without_line_ends(std::move(reply.body));
+  if (token.empty()) co_return corrupt(fmt::format("{}: the answer to the login is empty", server_));
+  co_return token;
 }
 
-net::awaitable<Result<http::Response>> ApiClient::send(std::string method, std::string path,
-                                                       const json::value* body) {
-  if (token_.empty())
-    co_return unauthorized(fmt::format("not logged in at {}; log in with `postern login`", server_));
-  http::Request request;
-  request.method = method;
-  request.headers.set("Authorization", "Bearer " + token_);
-  request.body = std::make_unique<http::TextBody>(body == nullptr ? std::string() : json::serialize(*body));
-  if (body != nullptr) request.headers.set("Content-Type", "application/json");
-  POSTERN_CO_TRY(auto response, co_await exchange(std::move(request), path));
-  co_return co_await check(std::move(response), fmt::format("{} {}", method, path.substr(0, path.find('?'))));
+net::awaitable<Status> ApiClient::log_out() {
+  POSTERN_CO_CHECK(co_await call("POST", "v1/useradm/auth/logout"));
+  co_return Status{};
 }
 
 net::awaitable<Result<json::value>> ApiClient::get(std::string path) {
-  POSTERN_CO_TRY(auto response, co_await send("GET", std::move(path), nullptr));
-  POSTERN_CO_TRY(const std::string text, co_await http::read_all(*response.body, kAnswerBytesMax));
-  co_return http::parse_json(text);
+  POSTERN_CO_TRY(const auto reply, co_await call("GET", std::move(path)));
+  auto value = http::parse_json(reply.body);
+  if (!value) co_return corrupt(fmt::format("{}: the answer is no JSON: {}", server_, value.error().what));
+  co_return value;
 }
 
-net::awaitable<Result<std::string>> ApiClient::create(std::string path, const json::value& body) {
-  POSTERN_CO_TRY(const auto response, co_await send("POST", std::move(path), &body));
-  co_return created_id(response);
+net::awaitable<Result<json::array>> ApiClient::list(std::string path) {
+  json::array all;
+  const char* separator = path.contains('?') ? "&" : "?";
+  for (std::size_t page = 1;; ++page) {
+    POSTERN_CO_TRY(json::value items,
+                   co_await get(fmt::format("{}{}page={}&per_page={}", path, separator, page, kPerPage)));
+    json::array* array = items.if_array();
+    if (array == nullptr) co_return corrupt(fmt::format("{}: the answer is no list", server_));
+    if (all.size() + array->size() > kItemsMax) {
+      co_return rejected(Reason::too_large,
+                         fmt::format("{}: the list has more than {} items", server_, kItemsMax));
+    }
+    const bool is_last = array->size() < kPerPage;
+    for (json::value& item : *array) all.push_back(std::move(item));
+    if (is_last) co_return all;
+  }
+}
+
+Result<std::string> ApiClient::created_id(const Reply& reply) const {
+  const auto location = reply.headers.find("Location").value_or("");
+  std::string id = printable(location.substr(location.rfind('/') + 1));
+  if (id.empty()) return corrupt(fmt::format("{}: the answer does not name what was created", server_));
+  return id;
+}
+
+net::awaitable<Result<std::string>> ApiClient::create(std::string path, json::value body) {
+  POSTERN_CO_TRY(const auto reply, co_await call("POST", std::move(path), &body));
+  co_return created_id(reply);
+}
+
+net::awaitable<Status> ApiClient::put(std::string path, json::value body) {
+  POSTERN_CO_CHECK(co_await call("PUT", std::move(path), &body));
+  co_return Status{};
+}
+
+net::awaitable<Status> ApiClient::erase(std::string path) {
+  POSTERN_CO_CHECK(co_await call("DELETE", std::move(path)));
+  co_return Status{};
 }
 
 net::awaitable<Result<std::string>> ApiClient::upload(std::string content_type,
                                                       std::unique_ptr<http::Body> body) {
-  if (token_.empty())
-    co_return unauthorized(fmt::format("not logged in at {}; log in with `postern login`", server_));
   http::Request request;
-  request.method = "POST";
-  request.headers.set("Authorization", "Bearer " + token_);
   request.headers.set("Content-Type", std::move(content_type));
   request.body = std::move(body);
-  POSTERN_CO_TRY(auto response, co_await exchange(std::move(request), "v1/deployments/artifacts"));
-  POSTERN_CO_TRY(response, co_await check(std::move(response), "upload"));
-  co_return created_id(response);
-}
-
-net::awaitable<Result<json::array>> ApiClient::list(std::string path, std::size_t per_page) {
-  json::array all;
-  const char* separator = path.contains('?') ? "&" : "?";
-  for (std::size_t page = 1; page <= kPagesMax; ++page) {
-    POSTERN_CO_TRY(const json::value items,
-                   co_await get(fmt::format("{}{}page={}&per_page={}", path, separator, page, per_page)));
-    if (!items.is_array()) co_return corrupt(fmt::format("{}: the answer is no list", path));
-    for (const json::value& item : items.get_array()) all.push_back(item);
-    if (items.get_array().size() < per_page) break;
-  }
-  co_return all;
+  POSTERN_CO_TRY(const auto reply, co_await call("POST", std::string(kArtifacts), std::move(request)));
+  co_return created_id(reply);
 }
 
 }  // namespace postern::cli

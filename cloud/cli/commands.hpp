@@ -1,64 +1,92 @@
-// What `postern` can be told to do. Each returns the text for standard output; progress goes to standard
-// error.
+// What `postern` can be told to do. Commands return the text for standard output; progress goes to the
+// screen.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "cloud/cli/api_client.hpp"
+#include "cloud/cli/progress.hpp"
 #include "shared/async/pool.hpp"
+#include "shared/base/random.hpp"
 
 namespace postern::cli {
 
-enum class Output { table, json };
+enum class Output {
+  table,
+  json,  ///< what the server gave, on one line
+};
 
-/// What a command works with.
+/// What a command works with. All of it outlives the command.
 struct Context {
   ApiClient& api;
   Clock& clock;
+  Random& random;
   Pool& pool;
+  Screen screen;
   Output output = Output::table;
+  Duration poll_interval = std::chrono::seconds(1);
 };
 
 using Text = net::awaitable<Result<std::string>>;
 
-/// Streams a file to the server, verified there; prints the artifact's id.
+/// What came of many things at once.
+struct Report {
+  std::string text;                   ///< for standard output
+  std::vector<std::string> failures;  ///< sentences for standard error; none: all went well
+};
+using ReportOrError = net::awaitable<Result<Report>>;
+
+/// Streams a file to the server, which verifies it; the artifact's id. Errors: corrupt (the file changed
+/// meanwhile).
 Text upload_artifact(Context& context, std::string path, std::string description);
 Text list_artifacts(Context& context);
-/// `name` is a release name, which may stand for several artifacts, or an id.
+/// `name` is an artifact's name, which several artifacts may share, or an id. JSON is a list.
 Text show_artifact(Context& context, std::string name);
+/// Errors: conflict (several artifacts share the name, or a deployment uses it).
 Text delete_artifact(Context& context, std::string name);
 
+/// An empty status stands for all.
 Text list_devices(Context& context, std::string status);
+/// JSON: {"device": ..., "inventory": ...}, the latter null for a device that has none.
 Text show_device(Context& context, std::string id);
 
 struct DecideOptions {
   std::vector<std::string> ids;
-  bool all_pending = false;
+  std::string auth_set;      ///< with one id: the set that is meant, where the device has several
+  bool all_pending = false;  ///< instead of ids
   std::size_t wait_for = 0;  ///< first wait until so many devices are pending
-  Duration timeout = std::chrono::minutes(10);
+  Duration timeout = std::chrono::minutes(10);  ///< of that wait
 };
-/// Sets the status (`accepted`, `rejected`) of the auth sets that wait for a decision.
-Text decide_devices(Context& context, std::string status, DecideOptions options);
+/// Lets devices in (`accepted`) or keeps them out (`rejected`), one after another; a failure of one does not
+/// stop the others. JSON: the ids of those for which it went well. Errors: exhausted (too few were pending in
+/// time).
+ReportOrError decide_devices(Context& context, std::string status, DecideOptions options);
+
+/// The auth sets whose status has to change so that the device is accepted or rejected; none when it is
+/// already. Accepting picks the one set that waits, else the one that was rejected, and never guesses between
+/// several. Errors: conflict.
+Result<std::vector<std::string>> sets_to_change(const boost::json::value& device, std::string_view status);
 
 struct CreateOptions {
   std::string name;
   std::string artifact;
   std::vector<std::string> devices;
-  bool all_devices = false;
+  bool all_devices = false;  ///< instead of `devices`
   bool force = false;
+  std::optional<unsigned> retries;
 };
-/// Prints the deployment's id.
+/// Returns the new deployment's id, whatever the output.
 Text create_deployment(Context& context, CreateOptions options);
+/// The id as the output wants it.
+std::string deployment_created(const Context& context, const std::string& id);
 Text list_deployments(Context& context);
+/// JSON: the deployment with one member more, "devices", as the server lists them.
 Text show_deployment(Context& context, std::string id);
 Text abort_deployment(Context& context, std::string id);
-
-struct WatchResult {
-  std::string text;
-  bool all_succeeded = false;
-};
-/// Follows a deployment to its end. Errors: exhausted when `timeout` runs out first.
-net::awaitable<Result<WatchResult>> watch_deployment(Context& context, std::string id, Duration timeout);
+/// Follows a deployment to its end; a server that is away for a while does not end the watch. The report
+/// fails when a device failed, was cut off by an abort, or was never reached. Errors: exhausted (`timeout`
+/// ran out first).
+ReportOrError watch_deployment(Context& context, std::string id, Duration timeout);
 
 }  // namespace postern::cli

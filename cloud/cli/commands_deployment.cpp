@@ -1,10 +1,10 @@
+#include <map>
 #include <set>
 
 #include <boost/json.hpp>
 
 #include "cloud/cli/commands.hpp"
 #include "cloud/cli/json_text.hpp"
-#include "cloud/cli/progress.hpp"
 #include "cloud/cli/table.hpp"
 #include "shared/http/url.hpp"
 
@@ -12,19 +12,28 @@ namespace postern::cli {
 namespace {
 
 namespace json = boost::json;
-using namespace std::chrono_literals;
 
 constexpr std::string_view kDeployments = "v1/deployments/deployments";
-constexpr std::size_t kPerPage = 500;
-constexpr int kFailedPollsMax = 30;
+/// How long a server may be away before a watch gives up.
+constexpr Duration kOutageMax = std::chrono::minutes(2);
+/// Ids in one request; with them its head stays below 8 KiB.
+constexpr std::size_t kIdsPerRequest = 100;
 
-std::string path_of(const std::string& id) {
+std::string path_of(std::string_view id) {
   return fmt::format("{}/{}", kDeployments, http::percent_encode(id));
+}
+
+net::awaitable<Result<json::value>> deployment(Context& context, std::string id) {
+  co_return about("deployment " + printable(id), co_await context.api.get(path_of(id)));
+}
+
+const json::value& counts_of(const json::value& deployment) {
+  return member(member(deployment, "statistics"), "status");
 }
 
 /// "installing 2, success 3": what is not zero.
 std::string describe_counts(const json::value& deployment) {
-  const json::object* counts = member(member(deployment, "statistics"), "status").if_object();
+  const json::object* counts = counts_of(deployment).if_object();
   std::string text;
   if (counts == nullptr) return text;
   for (const auto& [status, count] : *counts) {
@@ -35,14 +44,26 @@ std::string describe_counts(const json::value& deployment) {
   return text;
 }
 
+/// Devices whose outcome is known.
 std::uint64_t finals_of(const json::value& deployment) {
-  const json::value& counts = member(member(deployment, "statistics"), "status");
   std::uint64_t total = 0;
   for (const char* status :
        {"success", "failure", "already-installed", "noartifact", "aborted", "decommissioned"}) {
-    total += number_member(counts, status);
+    total += number_member(counts_of(deployment), status);
   }
   return total;
+}
+
+/// What went wrong in a finished deployment, as a sentence; empty: nothing did. Targets that an abort kept
+/// from ever asking are counted nowhere (management-api 4.8).
+std::string failure_of(const json::value& deployment) {
+  const std::uint64_t failed = number_member(counts_of(deployment), "failure");
+  const std::uint64_t aborted = number_member(counts_of(deployment), "aborted");
+  const std::uint64_t targets = number_member(deployment, "max_devices");
+  const std::uint64_t unreached = targets - std::min(targets, finals_of(deployment));
+  if (failed + aborted + unreached == 0) return {};
+  return fmt::format("deployment {} did not go well: {} failed, {} aborted, {} never asked for it",
+                     text_member(deployment, "id"), failed, aborted, unreached);
 }
 
 std::string seconds_between(const std::string& from, const std::string& to) {
@@ -52,30 +73,102 @@ std::string seconds_between(const std::string& from, const std::string& to) {
   return fmt::format("{:.1f}", std::chrono::duration<double>(*last - *first).count());
 }
 
-net::awaitable<Result<std::string>> device_table(Context& context, const std::string& id) {
-  POSTERN_CO_TRY(const json::array rows, co_await context.api.list(path_of(id) + "/devices/list", kPerPage));
-  Table table({"DEVICE", "STATUS", "ARTIFACT", "STARTED", "SECONDS"});
-  for (const json::value& row : rows) {
-    const std::string started = text_member(row, "started");
-    table.add({text_member(row, "id"), text_member(row, "status"), text_member(member(row, "image"), "name"),
-               started, seconds_between(started, text_member(row, "finished"))});
+/// Identities by device id; devices that are gone have none.
+net::awaitable<Result<std::map<std::string, std::string>>> identities(Context& context,
+                                                                      std::vector<std::string> ids) {
+  std::map<std::string, std::string> known;
+  for (std::size_t begin = 0; begin < ids.size(); begin += kIdsPerRequest) {
+    http::QueryParameters query;
+    const std::size_t end = std::min(ids.size(), begin + kIdsPerRequest);
+    for (std::size_t i = begin; i < end; ++i) query.emplace_back("id", ids[i]);
+    POSTERN_CO_TRY(const json::array devices,
+                   co_await context.api.list("v2/devauth/devices?" + http::build_query(query)));
+    for (const json::value& device : devices) {
+      known[text_member(device, "id")] = pairs_text(member(device, "identity_data"));
+    }
+  }
+  co_return known;
+}
+
+net::awaitable<Result<json::array>> device_rows(Context& context, std::string id) {
+  co_return co_await context.api.list(path_of(id) + "/devices/list");
+}
+
+/// Also for targets that have not asked yet, which the server does not list among the devices.
+net::awaitable<Result<std::string>> device_table(Context& context, std::string id, json::array rows) {
+  POSTERN_CO_TRY(const json::value targets, co_await context.api.get(path_of(id) + "/device_list"));
+  std::vector<std::string> ids;
+  for (const json::value& row : rows) ids.push_back(text_member(row, "id"));
+  const std::set<std::string> asked(ids.begin(), ids.end());
+  for (const json::value& target : items(targets)) {
+    if (!asked.contains(text_of(target))) ids.push_back(text_of(target));
+  }
+  POSTERN_CO_TRY(auto identity, co_await identities(context, ids));
+  Table table({"DEVICE", "IDENTITY", "STATUS", "STARTED", "FINISHED", "SECONDS"});
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (i >= rows.size()) {
+      table.add({ids[i], identity[ids[i]], "not asked", "", "", ""});
+      continue;
+    }
+    const std::string started = text_member(rows[i], "started");
+    const std::string finished = text_member(rows[i], "finished");
+    table.add({ids[i], identity[ids[i]], text_member(rows[i], "status"), started, finished,
+               seconds_between(started, finished)});
   }
   co_return table.text();
 }
 
 std::string head_of(const json::value& deployment) {
-  return fmt::format("{:<10}{}\n{:<10}{}\n{:<10}{}\n{:<10}{}\n{:<10}{}\n", "ID",
-                     text_member(deployment, "id"), "Name", text_member(deployment, "name"), "Artifact",
-                     text_member(deployment, "artifact_name"), "Status", text_member(deployment, "status"),
-                     "Devices", describe_counts(deployment));
+  Sheet sheet;
+  sheet.add("ID", text_member(deployment, "id"));
+  sheet.add("Name", text_member(deployment, "name"));
+  sheet.add("Artifact", text_member(deployment, "artifact_name"));
+  sheet.add("Status", text_member(deployment, "status"));
+  sheet.add("Devices", describe_counts(deployment));
+  sheet.add("Created", text_member(deployment, "created"));
+  sheet.add("Finished", text_member(deployment, "finished"));
+  return sheet.text();
 }
 
-/// A deployment did well when every target ended with the artifact on it.
-bool all_succeeded(const json::value& deployment) {
-  const json::value& counts = member(member(deployment, "statistics"), "status");
-  return number_member(counts, "success") + number_member(counts, "already-installed") >=
-         number_member(deployment, "max_devices");
+/// The deployment as JSON with its devices, or the table of its devices with what `head` makes of it above.
+Text show(Context& context, json::value shown, std::string head) {
+  const std::string id = text_member(shown, "id");
+  POSTERN_CO_TRY(json::array rows, co_await device_rows(context, id));
+  if (context.output == Output::table) {
+    POSTERN_CO_TRY(const std::string table, co_await device_table(context, id, std::move(rows)));
+    co_return head + table;
+  }
+  if (json::object* object = shown.if_object()) object->insert_or_assign("devices", std::move(rows));
+  co_return json_text(shown);
 }
+
+bool may_pass(const Error& error) {
+  return error.kind == Kind::transient || error.kind == Kind::exhausted;
+}
+
+/// Asks again and again while the server is away.
+class Poller {
+ public:
+  Poller(Context& context, std::string id) : context_(context), id_(std::move(id)) {}
+
+  /// Nothing: the server is away, ask again later.
+  net::awaitable<Result<std::optional<json::value>>> poll() {
+    auto polled = co_await deployment(context_, id_);
+    if (polled) {
+      away_since_.reset();
+      co_return std::optional(*std::move(polled));
+    }
+    if (!may_pass(polled.error())) co_return std::move(polled).error();
+    if (!away_since_) away_since_ = context_.clock.now();
+    if (context_.clock.now() - *away_since_ >= kOutageMax) co_return std::move(polled).error();
+    co_return std::nullopt;
+  }
+
+ private:
+  Context& context_;
+  std::string id_;
+  std::optional<SteadyTime> away_since_;
+};
 
 }  // namespace
 
@@ -87,70 +180,73 @@ Text create_deployment(Context& context, CreateOptions options) {
     body["devices"] = json::array(options.devices.begin(), options.devices.end());
   }
   if (options.force) body["force_installation"] = true;
-  POSTERN_CO_TRY(const std::string id, co_await context.api.create(std::string(kDeployments), body));
-  if (context.output == Output::json) co_return json_text({{"id", id}});
-  co_return id + "\n";
+  if (options.retries) body["retries"] = *options.retries;
+  co_return about("deployment of " + printable(options.artifact),
+                  co_await context.api.create(std::string(kDeployments), std::move(body)));
+}
+
+std::string deployment_created(const Context& context, const std::string& id) {
+  return context.output == Output::json ? json_text({{"id", id}}) : id + "\n";
 }
 
 Text list_deployments(Context& context) {
-  POSTERN_CO_TRY(const json::array all, co_await context.api.list(std::string(kDeployments), kPerPage));
+  POSTERN_CO_TRY(const json::array all, co_await context.api.list(std::string(kDeployments)));
   if (context.output == Output::json) co_return json_text(all);
-  Table table({"ID", "NAME", "ARTIFACT", "STATUS", "DEVICES", "CREATED"});
-  for (const json::value& deployment : all) {
-    table.add({text_member(deployment, "id"), text_member(deployment, "name"),
-               text_member(deployment, "artifact_name"), text_member(deployment, "status"),
-               describe_counts(deployment), text_member(deployment, "created")});
+  Table table({"ID", "NAME", "ARTIFACT", "STATUS", "DONE", "DEVICES", "CREATED", "FINISHED"});
+  for (const json::value& each : all) {
+    table.add({text_member(each, "id"), text_member(each, "name"), text_member(each, "artifact_name"),
+               text_member(each, "status"),
+               fmt::format("{}/{}", finals_of(each), number_member(each, "max_devices")),
+               describe_counts(each), text_member(each, "created"), text_member(each, "finished")});
   }
   co_return table.text();
 }
 
 Text show_deployment(Context& context, std::string id) {
-  POSTERN_CO_TRY(const json::value deployment, co_await context.api.get(path_of(id)));
-  if (context.output == Output::json) co_return json_text(deployment);
-  POSTERN_CO_TRY(const std::string devices, co_await device_table(context, id));
-  co_return head_of(deployment) + "\n" + devices;
+  POSTERN_CO_TRY(json::value shown, co_await deployment(context, id));
+  std::string head = head_of(shown) + "\n";
+  co_return co_await show(context, std::move(shown), std::move(head));
 }
 
 Text abort_deployment(Context& context, std::string id) {
   const json::value body{{"status", "aborted"}};
-  POSTERN_CO_CHECK(co_await context.api.send("PUT", path_of(id) + "/status", &body));
+  POSTERN_CO_CHECK(
+      about("deployment " + printable(id), co_await context.api.put(path_of(id) + "/status", body)));
   if (context.output == Output::json) co_return json_text({{"id", id}, {"status", "aborted"}});
   co_return fmt::format("aborted {}\n", printable(id));
 }
 
-net::awaitable<Result<WatchResult>> watch_deployment(Context& context, std::string id, Duration timeout) {
+ReportOrError watch_deployment(Context& context, std::string id, Duration timeout) {
   const SteadyTime end = context.clock.now() + timeout;
+  Poller poller(context, id);
   std::optional<Progress> progress;
-  int failed_polls = 0;
+  std::string state = "the server did not answer";
   for (;;) {
-    auto polled = co_await context.api.get(path_of(id));
-    // A server that restarts meanwhile does not end the watch.
-    if (!polled && (polled.error().kind == Kind::rejected || ++failed_polls > kFailedPollsMax)) {
-      co_return std::move(polled).error();
-    }
-    if (polled) {
-      failed_polls = 0;
-      const json::value& deployment = *polled;
-      const std::uint64_t done = finals_of(deployment);
+    POSTERN_CO_TRY(auto seen, co_await poller.poll());
+    if (seen) {
+      const std::uint64_t done = finals_of(*seen);
+      const std::uint64_t targets = number_member(*seen, "max_devices");
+      state = describe_counts(*seen);
       if (!progress) {
-        progress.emplace(text_member(deployment, "name"), number_member(deployment, "max_devices"), false,
-                         context.clock);
+        progress.emplace(context.screen, context.clock, text_member(*seen, "name"), targets,
+                         Progress::Unit::things);
       }
-      if (text_member(deployment, "status") == "finished") {
-        progress->finish(done, describe_counts(deployment));
-        WatchResult result{.text = {}, .all_succeeded = all_succeeded(deployment)};
-        if (context.output == Output::json) {
-          result.text = json_text(deployment);
-        } else {
-          POSTERN_CO_TRY(result.text, co_await device_table(context, id));
-        }
-        co_return result;
+      if (text_member(*seen, "status") == "finished") {
+        progress->finish(done, state);
+        Report report;
+        if (std::string failure = failure_of(*seen); !failure.empty())
+          report.failures.push_back(std::move(failure));
+        POSTERN_CO_TRY(report.text, co_await show(context, *std::move(seen), {}));
+        co_return report;
       }
-      progress->update(done, describe_counts(deployment));
+      progress->update(done, state);
     }
-    if (context.clock.now() >= end)
-      co_return exhausted(fmt::format("deployment {} did not end in time", printable(id)));
-    POSTERN_CO_CHECK(co_await context.clock.sleep(1s));
+    const SteadyTime now = context.clock.now();
+    if (now >= end) {
+      co_return exhausted(fmt::format("deployment {} did not finish within {}: {}", printable(id),
+                                      human_duration(timeout), state));
+    }
+    POSTERN_CO_CHECK(co_await context.clock.sleep(std::min(context.poll_interval, end - now)));
   }
 }
 

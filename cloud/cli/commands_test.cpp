@@ -1,17 +1,8 @@
 // The commands against a server that answers what the test says.
 #include "cloud/cli/commands.hpp"
 
-#include <deque>
-
-#include <boost/json.hpp>
-
-#include "shared/http/answer.hpp"
-#include "shared/http/server.hpp"
+#include "cloud/cli/scripted_server.hpp"
 #include "shared/io/file.hpp"
-#include "shared/testing/loop.hpp"
-#include "shared/testing/memory_log.hpp"
-#include "shared/testing/memory_network.hpp"
-#include "shared/testing/seeded_random.hpp"
 #include "shared/testing/temporary_directory.hpp"
 
 namespace postern::cli {
@@ -21,149 +12,251 @@ namespace json = boost::json;
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
 
-class CommandsTest : public ::testing::Test {
- protected:
-  CommandsTest() { POSTERN_ASSERT(server_.listen({"cloud", 80}).has_value()); }
-  ~CommandsTest() override {
-    client_.reset();
-    EXPECT_TRUE(loop_.run(server_.stop(1s)));
-  }
+using ArtifactCommandTest = ScriptedServerTest;
+using DeviceCommandTest = ScriptedServerTest;
+using DeploymentCommandTest = ScriptedServerTest;
 
-  /// The next answer; requests without one get 404.
-  void will_answer(int status, json::value body, std::string location = "") {
-    answers_.push_back({status, std::move(body), std::move(location)});
-  }
-  Context& context() { return context_; }
-  std::string run(Text command) {
-    const auto text = loop_.run(std::move(command));
-    return text ? *text : "error: " + text.error().what;
-  }
+json::value device(std::string_view id, const json::array& sets) {
+  return {{"id", id}, {"identity_data", {{"mac", "m"}}}, {"auth_sets", sets}};
+}
+json::value set(std::string_view id, std::string_view status) {
+  return {{"id", id}, {"status", status}};
+}
+json::value deployment(std::string_view status, const json::object& counts, int targets = 2) {
+  return {{"id", "x"},
+          {"name", "n"},
+          {"artifact_name", "r"},
+          {"status", status},
+          {"max_devices", targets},
+          {"statistics", {{"status", counts}}}};
+}
 
-  struct Answer {
-    int status;
-    json::value body;
-    std::string location;
-  };
-  net::awaitable<http::Response> answer(http::Request& request) {
-    requests_.push_back(fmt::format("{} {}", request.method, request.target));
-    auto body = co_await http::read_all(*request.body, 64 << 20);
-    bodies_.push_back(body.value_or("unreadable"));
-    if (answers_.empty()) co_return http::error_answer(404, "not found", request);
-    Answer next = std::move(answers_.front());
-    answers_.pop_front();
-    auto response = http::json_answer(next.status, next.body);
-    if (!next.location.empty()) response.headers.set("Location", next.location);
-    co_return response;
-  }
-
-  testing::Loop loop_;
-  testing::MemoryNetwork network_{loop_.executor()};
-  testing::MemoryLog log_;
-  testing::SeededRandom random_{1};
-  std::deque<Answer> answers_;
-  std::vector<std::string> requests_;
-  std::vector<std::string> bodies_;
-  http::Server server_{
-      network_, loop_.clock(),      random_,
-      log_,     {loop_.executor()}, [this](http::Request& request) { return answer(request); },
-      {}};
-  std::unique_ptr<http::Client> client_ =
-      std::make_unique<http::Client>(network_, loop_.clock(), http::ClientOptions{});
-  ApiClient api_ = *ApiClient::make(*client_, {.server = "http://cloud", .ca = {}, .token = "t"});
-  Pool pool_{0};
-  Context context_{.api = api_, .clock = loop_.clock(), .pool = pool_};
-};
-
-TEST_F(CommandsTest, UploadSendsTheFileBetweenItsFields) {
+TEST_F(ArtifactCommandTest, UploadSendsTheFileBehindItsFields) {
   const testing::TemporaryDirectory directory;
   const std::string path = directory.path() + "/a.mender";
   const std::string content(600'000, 'c');
   ASSERT_TRUE(write_file(path, content, 0600, Existing::refuse));
-  will_answer(201, nullptr, "/api/management/v1/deployments/artifacts/art-1");
-  EXPECT_EQ(run(upload_artifact(context(), path, "words")), "art-1\n");
+  will_answer(201, nullptr, {{"Location", "/api/management/v1/deployments/artifacts/art-1"}});
+  EXPECT_EQ(run(upload_artifact(context_, path, "words")), "art-1\n");
   const std::string& body = bodies_.at(0);
   EXPECT_LT(body.find("name=\"size\"\r\n\r\n600000\r\n"), body.find("name=\"description\"\r\n\r\nwords\r\n"));
   EXPECT_LT(body.find("name=\"description\""), body.find("name=\"artifact\""));
-  EXPECT_TRUE(body.contains(content));
+  EXPECT_TRUE(body.contains(content + "\r\n--postern-"));
+  EXPECT_THAT(screen_, HasSubstr("a.mender 100% ["));
 }
 
-TEST_F(CommandsTest, AFileThatIsNotThereIsNamed) {
-  EXPECT_THAT(run(upload_artifact(context(), "/no/such.mender", "")), HasSubstr("/no/such.mender"));
+TEST_F(ArtifactCommandTest, UploadNamesTheFileThatCannotBeRead) {
+  EXPECT_THAT(run(upload_artifact(context_, "/no/such.mender", "")), HasSubstr("/no/such.mender"));
 }
 
-TEST_F(CommandsTest, ARefusalIsToldInTheServersWords) {
-  will_answer(401, {{"error", "unauthorized"}});
-  EXPECT_THAT(run(list_devices(context(), "")), HasSubstr("postern login"));
-  will_answer(422, {{"error", "No artifact for the deployment"}});
-  EXPECT_THAT(run(create_deployment(context(), {.name = "n", .artifact = "a", .devices = {"d"}})),
-              HasSubstr("No artifact for the deployment"));
+TEST_F(ArtifactCommandTest, UploadTakesFilesOnly) {
+  EXPECT_EQ(run(upload_artifact(context_, "/", "")), "error: / is no file");
+  EXPECT_TRUE(requests_.empty());
 }
 
-TEST_F(CommandsTest, DevicesAreAcceptedByTheSetThatIsPending) {
-  const json::value device{
-      {"id", "d1"},
-      {"identity_data", {{"mac", "m"}}},
-      {"auth_sets", {{{"id", "s1"}, {"status", "rejected"}}, {{"id", "s2"}, {"status", "pending"}}}}};
-  will_answer(200, json::array{device});
+TEST_F(ArtifactCommandTest, UploadNamesTheFileThatWasRefused) {
+  const testing::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/a.mender";
+  ASSERT_TRUE(write_file(path, "x", 0600, Existing::refuse));
+  will_answer(400, {{"error", "reading artifact error"}});
+  EXPECT_EQ(run(upload_artifact(context_, path, "")),
+            "error: " + path + ": http://localhost: reading artifact error");
+}
+
+TEST_F(ArtifactCommandTest, ShowTakesAnIdOrAnExactName) {
+  const std::string id = "0a31c2d4-5b7e-4c11-9d7a-0e4f6b1c2d3e";
+  will_answer(200, {{"id", id}, {"name", "r"}});
+  EXPECT_THAT(run(show_artifact(context_, id)), HasSubstr(id));
+  will_answer(200, json::array{{{"name", "r"}, {"id", "1"}}, {{"name", "r-2"}, {"id", "2"}}});
+  EXPECT_THAT(run(show_artifact(context_, "r")), Not(HasSubstr("r-2")));
+  EXPECT_THAT(requests_.back(), HasSubstr("/artifacts/list?name=r&"));
+}
+
+TEST_F(ArtifactCommandTest, DeleteAsksForAnIdWhenANameIsAmbiguous) {
+  will_answer(200, json::array{{{"name", "r"}, {"id", "1"}}, {{"name", "r"}, {"id", "2"}}});
+  EXPECT_THAT(run(delete_artifact(context_, "r")), HasSubstr("2 artifacts have the name r"));
+  EXPECT_EQ(requests_.size(), 1U);
+}
+
+TEST_F(ArtifactCommandTest, DeleteTellsThatADeploymentUsesIt) {
+  will_answer(200, json::array{{{"name", "r"}, {"id", "1"}}});
+  will_answer(409, {{"error", "Artifact is used in active deployment"}});
+  EXPECT_EQ(run(delete_artifact(context_, "r")),
+            "error: artifact r (1): http://localhost: Artifact is used in active deployment");
+}
+
+TEST_F(DeviceCommandTest, JsonIsTheServersAnswerInFull) {
+  context_.output = Output::json;
+  will_answer(200, json::array{{{"id", "d1"}, {"extra", true}}});
+  EXPECT_EQ(run(list_devices(context_, "accepted")), "[{\"id\":\"d1\",\"extra\":true}]\n");
+}
+
+TEST_F(DeviceCommandTest, ShowIsContentWithoutInventory) {
+  will_answer(200, device("d1", {set("s1", "pending")}));
+  will_answer(404, {{"error", "Device not found"}});
+  EXPECT_THAT(run(show_device(context_, "d1")), HasSubstr("s1  pending"));
+}
+
+TEST_F(DeviceCommandTest, AcceptChoosesTheSetThatIsPending) {
+  will_answer(200, json::array{device("d1", {set("s1", "rejected"), set("s2", "pending")})});
   will_answer(204, nullptr);
-  EXPECT_EQ(run(decide_devices(context(), "accepted", {.all_pending = true})), "accepted d1  mac=m\n");
+  const Report report = run_report(decide_devices(context_, "accepted", {.all_pending = true}));
+  EXPECT_EQ(report.text, "accepted d1  mac=m\n");
+  EXPECT_THAT(report.failures, IsEmpty());
   EXPECT_EQ(requests_.back(), "PUT /api/management/v2/devauth/devices/d1/auth/s2/status");
   EXPECT_EQ(bodies_.back(), R"({"status":"accepted"})");
 }
 
-TEST_F(CommandsTest, WaitingForDevicesEndsAtItsTimeout) {
-  for (int i = 0; i < 10; ++i) will_answer(200, json::array{});
-  EXPECT_THAT(run(decide_devices(context(), "accepted", {.all_pending = true, .wait_for = 1, .timeout = 2s})),
-              HasSubstr("only 0 of 1"));
+TEST_F(DeviceCommandTest, AcceptTakesTheSetThatIsNamed) {
+  will_answer(200, device("d1", {set("s1", "pending"), set("s2", "pending")}));
+  will_answer(204, nullptr);
+  run_report(decide_devices(context_, "accepted", {.ids = {"d1"}, .auth_set = "s2"}));
+  EXPECT_EQ(requests_.back(), "PUT /api/management/v2/devauth/devices/d1/auth/s2/status");
 }
 
-TEST_F(CommandsTest, AWatchFollowsADeploymentToItsEnd) {
-  const auto deployment = [](std::string_view status, int success) {
-    return json::value{{"id", "x"},
-                       {"name", "n"},
-                       {"status", status},
-                       {"max_devices", 1},
-                       {"statistics", {{"status", {{"success", success}}}}}};
-  };
-  will_answer(200, deployment("inprogress", 0));
-  will_answer(503, {{"error", "restarting"}});
-  will_answer(200, deployment("finished", 1));
-  will_answer(200, json::array{{{"id", "d1"}, {"status", "success"}}});
-  const auto watched = loop_.run(watch_deployment(context(), "x", 1h));
-  ASSERT_TRUE(watched) << watched.error().what;
-  EXPECT_TRUE(watched->all_succeeded);
-  EXPECT_THAT(watched->text, HasSubstr("d1"));
+TEST_F(DeviceCommandTest, OneDeviceThatFailsDoesNotStopTheOthers) {
+  will_answer(200, json::array{device("d1", {set("s1", "pending")}), device("d2", {set("s2", "pending")})});
+  will_answer(422, {{"error", "maximum number of accepted devices reached"}});
+  will_answer(204, nullptr);
+  const Report report = run_report(decide_devices(context_, "accepted", {.all_pending = true}));
+  EXPECT_EQ(report.text, "accepted d2  mac=m\n");
+  EXPECT_THAT(report.failures,
+              ElementsAre("device d1: http://localhost: maximum number of accepted devices reached"));
 }
 
-TEST_F(CommandsTest, AWatchOfAFailedDeploymentSaysSo) {
-  will_answer(200, {{"name", "n"},
-                    {"status", "finished"},
-                    {"max_devices", 2},
-                    {"statistics", {{"status", {{"success", 1}, {"failure", 1}}}}}});
+TEST_F(DeviceCommandTest, AcceptWaitsForSoManyDevices) {
+  will_answer(200, {{"count", 0}});
+  will_answer(200, {{"count", 1}});
+  will_answer(200, json::array{device("d1", {set("s1", "pending")})});
+  will_answer(204, nullptr);
+  const Report report =
+      run_report(decide_devices(context_, "accepted", {.all_pending = true, .wait_for = 1}));
+  EXPECT_EQ(report.text, "accepted d1  mac=m\n");
+}
+
+TEST_F(DeviceCommandTest, WaitingEndsAtItsTimeout) {
+  for (int i = 0; i < 10; ++i) will_answer(200, {{"count", 0}});
+  const Report report =
+      run_report(decide_devices(context_, "accepted", {.all_pending = true, .wait_for = 1, .timeout = 2s}));
+  EXPECT_THAT(report.failures, ElementsAre(HasSubstr("only 0 of 1 devices asked to be let in within 2 s")));
+}
+
+TEST(SetsToChange, AcceptIsNothingForADeviceThatIsAccepted) {
+  const auto sets = sets_to_change(device("d", {set("old", "rejected"), set("now", "accepted")}), "accepted");
+  EXPECT_THAT(*sets, IsEmpty());
+}
+
+TEST(SetsToChange, AcceptPrefersTheSetThatWaits) {
+  const auto sets = sets_to_change(device("d", {set("now", "accepted"), set("new", "pending")}), "accepted");
+  EXPECT_THAT(*sets, ElementsAre("new"));
+}
+
+TEST(SetsToChange, AcceptReadmitsTheOnlySetThatWasRejected) {
+  EXPECT_THAT(*sets_to_change(device("d", {set("s", "rejected")}), "accepted"), ElementsAre("s"));
+}
+
+TEST(SetsToChange, AcceptDoesNotGuessBetweenKeys) {
+  const auto sets = sets_to_change(device("d", {set("a", "pending"), set("b", "pending")}), "accepted");
+  EXPECT_THAT(sets.error().what, HasSubstr("--auth-set: a, b"));
+}
+
+TEST(SetsToChange, RejectKeepsTheDeviceOutWhicheverKeyItShows) {
+  const auto sets = sets_to_change(
+      device("d", {set("a", "accepted"), set("b", "pending"), set("c", "rejected")}), "rejected");
+  EXPECT_THAT(*sets, ::testing::UnorderedElementsAre("a", "b"));
+}
+
+TEST(SetsToChange, ADeviceWithoutSetsIsAConflict) {
+  EXPECT_EQ(sets_to_change(device("d", {}), "accepted").error().reason, Reason::conflict);
+}
+
+TEST_F(DeploymentCommandTest, CreateSaysWhatIsWanted) {
+  will_answer(201, nullptr, {{"Location", "/api/management/v1/deployments/deployments/x"}});
+  EXPECT_EQ(
+      run(create_deployment(
+          context_, {.name = "n", .artifact = "r", .devices = {"d1", "d2"}, .force = true, .retries = 2})),
+      "x");
+  EXPECT_EQ(json::parse(bodies_.at(0)), (json::value{{"name", "n"},
+                                                     {"artifact_name", "r"},
+                                                     {"devices", {"d1", "d2"}},
+                                                     {"force_installation", true},
+                                                     {"retries", 2}}));
+}
+
+TEST_F(DeploymentCommandTest, WatchFollowsADeploymentThroughARestartOfTheServer) {
+  will_answer(200, deployment("inprogress", {{"success", 0}, {"installing", 2}}));
+  will_answer(503, {{"error", "service unavailable"}});
+  will_answer(200, deployment("finished", {{"success", 2}}));
+  will_answer(200, json::array{{{"id", "d1"},
+                                {"status", "success"},
+                                {"started", "2026-01-02T03:04:05.000Z"},
+                                {"finished", "2026-01-02T03:04:35.500Z"}},
+                               {{"id", "d2"}, {"status", "success"}}});
+  will_answer(200, json::array{"d1", "d2"});
+  will_answer(200, json::array{device("d1", {})});
+  const Report report = run_report(watch_deployment(context_, "x", 1h));
+  EXPECT_THAT(report.failures, IsEmpty());
+  EXPECT_THAT(report.text, HasSubstr("d1      mac=m     success  2026-01-02T03:04:05.000Z"));
+  EXPECT_THAT(report.text, HasSubstr("30.5"));
+  EXPECT_THAT(screen_, HasSubstr("0/2  installing 2"));
+  EXPECT_THAT(screen_, HasSubstr("2/2  success 2"));
+}
+
+TEST_F(DeploymentCommandTest, WatchFailsWhenADeviceFailed) {
+  will_answer(200, deployment("finished", {{"success", 1}, {"failure", 1}}));
   will_answer(200, json::array{});
-  EXPECT_FALSE(loop_.run(watch_deployment(context(), "x", 1h))->all_succeeded);
+  will_answer(200, json::array{});
+  const Report report = run_report(watch_deployment(context_, "x", 1h));
+  EXPECT_THAT(report.failures,
+              ElementsAre("deployment x did not go well: 1 failed, 0 aborted, 0 never asked for it"));
 }
 
-TEST_F(CommandsTest, DeletingByAnAmbiguousNameAsksForAnId) {
-  will_answer(200, json::array{{{"name", "r"}, {"id", "1"}}, {{"name", "r"}, {"id", "2"}}});
-  EXPECT_THAT(run(delete_artifact(context(), "r")), HasSubstr("2 artifacts have the name r"));
+TEST_F(DeploymentCommandTest, WatchFailsWhenAnAbortKeptDevicesFromAsking) {
+  will_answer(200, deployment("finished", {{"success", 1}}));
+  will_answer(200, json::array{{{"id", "d1"}, {"status", "success"}}});
+  will_answer(200, json::array{"d1", "d2"});
+  will_answer(200, json::array{});
+  const Report report = run_report(watch_deployment(context_, "x", 1h));
+  EXPECT_THAT(report.failures, ElementsAre(HasSubstr("1 never asked for it")));
+  EXPECT_THAT(report.text, HasSubstr("d2      -         not asked"));
 }
 
-TEST_F(CommandsTest, JsonOutputIsTheServersAnswerInFull) {
+TEST_F(DeploymentCommandTest, WatchIsContentWithDevicesThatNeededNothing) {
+  will_answer(200, deployment("finished", {{"noartifact", 1}, {"already-installed", 1}}));
+  will_answer(200, json::array{});
+  will_answer(200, json::array{});
+  EXPECT_THAT(run_report(watch_deployment(context_, "x", 1h)).failures, IsEmpty());
+}
+
+TEST_F(DeploymentCommandTest, WatchEndsAtItsTimeout) {
+  for (int i = 0; i < 5; ++i) will_answer(200, deployment("pending", {{"pending", 2}}));
+  EXPECT_THAT(run_report(watch_deployment(context_, "x", 3s)).failures,
+              ElementsAre("error: deployment x did not finish within 3 s: pending 2"));
+}
+
+TEST_F(DeploymentCommandTest, WatchGivesUpOnAServerThatStaysAway) {
+  for (int i = 0; i < 200; ++i) will_answer(503, {{"error", "service unavailable"}});
+  EXPECT_THAT(run_report(watch_deployment(context_, "x", 1h)).failures,
+              ElementsAre(HasSubstr("service unavailable")));
+  EXPECT_EQ(requests_.size(), 121U);
+}
+
+TEST_F(DeploymentCommandTest, WatchOfAnUnknownDeploymentEndsAtOnce) {
+  will_answer(404, {{"error", "Resource not found"}});
+  EXPECT_THAT(run_report(watch_deployment(context_, "y", 1h)).failures,
+              ElementsAre("error: deployment y: http://localhost: Resource not found"));
+}
+
+TEST_F(DeploymentCommandTest, JsonHasTheDevicesInIt) {
   context_.output = Output::json;
-  will_answer(200, json::array{{{"id", "d1"}, {"extra", true}}});
-  EXPECT_EQ(run(list_devices(context(), "accepted")), "[{\"id\":\"d1\",\"extra\":true}]\n");
-  EXPECT_THAT(requests_,
-              ElementsAre("GET /api/management/v2/devauth/devices?status=accepted&page=1&per_page=500"));
-}
-
-TEST_F(CommandsTest, ListsAreReadPageByPage) {
-  json::array full(500, json::value{{"id", "d"}});
-  will_answer(200, full);
-  will_answer(200, json::array{{{"id", "last"}}});
-  EXPECT_THAT(run(list_deployments(context())), HasSubstr("last"));
-  EXPECT_EQ(requests_.size(), 2);
+  will_answer(200, deployment("finished", {{"success", 2}}));
+  will_answer(200, json::array{{{"id", "d1"}, {"log", false}}});
+  const auto shown = json::parse(run(show_deployment(context_, "x")));
+  EXPECT_EQ(shown.at("devices"), (json::array{{{"id", "d1"}, {"log", false}}}));
+  EXPECT_EQ(shown.at("max_devices"), 2);
 }
 
 }  // namespace

@@ -24,6 +24,20 @@ std::string text_of(const json::value& value) {
   return text;
 }
 
+std::string pairs_text(const json::value& object) {
+  std::string text;
+  if (!object.is_object()) return text;
+  for (const auto& [name, value] : object.get_object()) {
+    text += fmt::format("{}{}={}", text.empty() ? "" : ", ", printable(name), text_of(value));
+  }
+  return text;
+}
+
+std::span<const json::value> items(const json::value& value) {
+  if (!value.is_array()) return {};
+  return {value.get_array().data(), value.get_array().size()};
+}
+
 std::string text_member(const json::value& value, std::string_view name) {
   return text_of(member(value, name));
 }

@@ -1,6 +1,7 @@
 // Reading answers leniently for display: what is missing or of another type is shown as nothing.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,10 @@ namespace postern::cli {
 const boost::json::value& member(const boost::json::value& value, std::string_view name);
 /// As text for a table: texts without control characters, numbers, and lists joined by commas.
 std::string text_of(const boost::json::value& value);
+/// An object as "name=value, name=value"; nothing for what is no object.
+std::string pairs_text(const boost::json::value& object);
+/// The items of an array; none for what is no array.
+std::span<const boost::json::value> items(const boost::json::value& value);
 std::string text_member(const boost::json::value& value, std::string_view name);
 std::uint64_t number_member(const boost::json::value& value, std::string_view name);
 /// The answer itself, for --output json.

@@ -9,6 +9,18 @@ namespace postern::cli {
 
 namespace json = boost::json;
 
+namespace {
+
+constexpr std::size_t kFileBytesMax = 1 << 20;
+
+std::string normalized(std::string server) {
+  if (!server.empty() && !server.contains("://")) server.insert(0, "https://");
+  while (server.ends_with('/')) server.pop_back();
+  return server;
+}
+
+}  // namespace
+
 Result<std::string> session_path(const Environment& environment) {
   if (const auto config = environment("XDG_CONFIG_HOME")) return *config + "/postern/session.json";
   if (const auto home = environment("HOME")) return *home + "/.config/postern/session.json";
@@ -16,12 +28,13 @@ Result<std::string> session_path(const Environment& environment) {
 }
 
 Result<Session> load_session(const std::string& path) {
-  const auto text = read_file(path, 1 << 20);
+  const auto text = read_file(path, kFileBytesMax);
   if (!text && text.error().reason == Reason::not_found) return Session{};
   if (!text) return text.error();
   auto value = http::parse_json(*text);
-  if (!value || !value->is_object())
-    return invalid(fmt::format("{}: not a session file; log in again", path));
+  if (!value || !value->is_object()) {
+    return invalid(fmt::format("{} is no session file: remove it, and log in again", path));
+  }
   const json::object& object = value->get_object();
   Session session;
   POSTERN_TRY(session.server, http::string_member(object, "server"));
@@ -41,10 +54,8 @@ Session effective_session(Session stored, const Environment& environment, const 
   const auto choose = [&](std::string_view variable, const std::string& flag) {
     return flag.empty() ? environment(variable).value_or("") : flag;
   };
-  std::string server = choose("POSTERN_SERVER", flags.server);
-  while (server.ends_with('/')) server.pop_back();
-  if (!server.empty() && server != stored.server)
-    stored = Session{.server = std::move(server), .ca = {}, .token = {}};
+  const std::string server = normalized(choose("POSTERN_SERVER", flags.server));
+  if (!server.empty() && server != stored.server) stored = Session{.server = server, .ca = {}, .token = {}};
   if (std::string ca = choose("POSTERN_CA", flags.ca); !ca.empty()) stored.ca = std::move(ca);
   if (std::string token = choose("POSTERN_TOKEN", flags.token); !token.empty())
     stored.token = std::move(token);

@@ -12,6 +12,8 @@ struct Session {
   std::string server;  ///< https://host[:port], without a final slash
   std::string ca;      ///< PEM file that the server is checked against; empty: the system's
   std::string token;   ///< empty: not logged in
+
+  bool operator==(const Session&) const = default;
 };
 
 /// The file of the session: $XDG_CONFIG_HOME/postern/session.json, or below ~/.config. Errors: invalid
@@ -23,8 +25,9 @@ Result<Session> load_session(const std::string& path);
 /// Writes the file with mode 0600 in a directory of mode 0700, whole or not at all.
 Status save_session(const std::string& path, const Session& session);
 
-/// Lays POSTERN_SERVER, POSTERN_CA and POSTERN_TOKEN over a stored session, and `flags` over both. A token
-/// belongs to the server that it was stored with and is never sent to another.
+/// Lays POSTERN_SERVER, POSTERN_CA and POSTERN_TOKEN over a stored session, and `flags` over both. A server
+/// without a scheme is an https one. Stored CA and token belong to the server that they were stored with and
+/// count for no other.
 Session effective_session(Session stored, const Environment& environment, const Session& flags);
 
 }  // namespace postern::cli

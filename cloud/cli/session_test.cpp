@@ -2,8 +2,7 @@
 
 #include <sys/stat.h>
 
-#include "cloud/cli/progress.hpp"
-#include "cloud/cli/table.hpp"
+#include "shared/io/file.hpp"
 #include "shared/testing/temporary_directory.hpp"
 
 namespace postern::cli {
@@ -44,7 +43,8 @@ TEST(Session, FlagsWinOverTheEnvironmentAndBothOverTheFile) {
 TEST(Session, ATokenIsNeverSentToAnotherServer) {
   const Session stored{.server = "https://s", .ca = "c", .token = "t"};
   EXPECT_EQ(effective_session(stored, kNothing, {.server = "https://s/", .ca = {}, .token = {}}).token, "t");
-  EXPECT_EQ(effective_session(stored, only("POSTERN_SERVER", "https://other"), {}).token, "");
+  EXPECT_EQ(effective_session(stored, only("POSTERN_SERVER", "https://other"), {}),
+            (Session{.server = "https://other", .ca = {}, .token = {}}));
 }
 
 TEST(SessionPath, NeedsAPlace) {
@@ -53,28 +53,16 @@ TEST(SessionPath, NeedsAPlace) {
   EXPECT_FALSE(session_path(kNothing));
 }
 
-TEST(Table, ColumnsAreAsWideAsTheirWidestCell) {
-  Table table({"A", "B"});
-  table.add({"long", "x"});
-  table.add({"é", "y"});
-  EXPECT_EQ(table.text(), "A     B\nlong  x\né     y\n");
+TEST(Session, AServerWithoutASchemeIsAnHttpsOne) {
+  EXPECT_EQ(effective_session({}, kNothing, {.server = "cloud.example:8443", .ca = {}, .token = {}}).server,
+            "https://cloud.example:8443");
 }
 
-TEST(Table, NamesFromElsewhereCannotMoveTheCursor) {
-  EXPECT_EQ(printable("a\x1b[2Jb\n"), "a?[2Jb?");
-}
-
-TEST(Table, SizesHaveAUnit) {
-  EXPECT_EQ(human_size(0), "0 B");
-  EXPECT_EQ(human_size(1536), "1.5 KiB");
-  EXPECT_EQ(human_size(std::uint64_t{64} << 20), "64.0 MiB");
-}
-
-TEST(ProgressBar, IsFullOnlyAtTheEnd) {
-  EXPECT_THAT(Progress::bar("x", 999, 1000, ""), ::testing::HasSubstr(" 99% ["));
-  EXPECT_THAT(Progress::bar("x", 1000, 1000, ""),
-              ::testing::HasSubstr("100% [##############################]"));
-  EXPECT_THAT(Progress::bar("x", 0, 0, ""), ::testing::HasSubstr("100%"));
+TEST(SessionFile, ThatIsBrokenSaysWhatToDo) {
+  const testing::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/session.json";
+  ASSERT_TRUE(write_file(path, "{", 0600, Existing::refuse));
+  EXPECT_THAT(load_session(path).error().what, ::testing::HasSubstr("remove it, and log in again"));
 }
 
 }  // namespace
