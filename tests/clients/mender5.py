@@ -143,7 +143,11 @@ class Mender5:
     def _ask(self, method, url, headers=(), body=None):
         parts = urllib.parse.urlsplit(url)
         raw = socket.create_connection((parts.hostname, parts.port or 443), timeout=self.timeout)
-        connection = self._tls.wrap_socket(raw, server_hostname=parts.hostname)
+        try:
+            connection = self._tls.wrap_socket(raw, server_hostname=parts.hostname)
+        except OSError:
+            raw.close()
+            raise
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         head = f"{method} {target} HTTP/1.1\r\nUser-Agent: {USER_AGENT}\r\nHOST: {parts.netloc}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in headers)
@@ -372,7 +376,7 @@ class Mender5:
         while time.monotonic() < deadline:
             try:
                 outcome = self.step()
-            except (ConnectionCut, ConnectionError, socket.timeout):
+            except (ConnectionCut, OSError):
                 outcome = None
             if outcome is not None:
                 return outcome

@@ -15,17 +15,25 @@ from clients.debian_mender import write_single_file_artifact
 from clients.mender5 import ConnectionCut, Mender5
 
 BEFORE, AFTER = "writer.before_commit", "writer.after_commit"
+PLACES = {BEFORE, AFTER, "upload.during_body", "upload.before_rename", "upload.after_rename"}
 GONE = (ConnectionCut, ConnectionError, http.client.HTTPException, OSError)
 
 
 class CrashTest(CloudTestCase):
     hits = collections.Counter()
+    finished = 0
+
+    def tearDown(self):
+        type(self).finished += 1
 
     @classmethod
     def tearDownClass(cls):
         sys.stderr.write("crashes by place and kind of write:\n")
         for (place, kind), count in sorted(cls.hits.items()):
             sys.stderr.write(f"  {count}  {place:<24} {kind}\n")
+        missed = PLACES - {place for place, _ in cls.hits}
+        if missed and cls.finished == sum(name.startswith("test_") for name in dir(cls)):
+            raise AssertionError(f"never crashed at {sorted(missed)}")
 
     def crash(self, place, kind, act):
         """Runs `act` on a cloud that dies at `place`; then starts it again."""

@@ -23,8 +23,8 @@ class FullDiskTest(CloudTestCase):
         data = self.cloud.data
         data.rename(f"{data}.moved")
         data.mkdir()
-        sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
-        self.cloud.start(wrap=[*sudo, "unshare", "--mount", "--propagation", "private", "sh", "-c", mount, "sh",
+        user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+        self.cloud.start(wrap=["unshare", *user, "--mount", "--propagation", "private", "sh", "-c", mount, "sh",
                                str(DISK_BYTES), str(data)])
 
     def disk(self):
