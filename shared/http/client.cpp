@@ -113,6 +113,9 @@ std::shared_ptr<Client::Connection> Client::take_idle(const std::string& origin)
 
 namespace {
 
+/// How long to look for the answer to a request that could not be sent whole.
+constexpr Duration kRefusalMax = std::chrono::seconds(2);
+
 net::awaitable<Result<std::unique_ptr<Stream>>> connect(Network& network, const TlsClientContext* tls,
                                                         const Url& url) {
   POSTERN_CO_TRY(auto stream, co_await network.connect(url.endpoint));
@@ -163,8 +166,9 @@ net::awaitable<Result<Response>> Client::exchange(std::shared_ptr<Connection> co
   Stream& stream = *connection->stream;
   const auto written = co_await write_message(stream, std::move(head), request.body.get(), chunked, [] {});
   // A server that refuses a body answers before it has read it all; that answer tells more than our broken
-  // pipe.
-  auto received = co_await within(clock_, options_.response_max, read_final_head(connection->reader, stream));
+  // pipe. It is on its way already then, so there is no long wait for it.
+  const Duration wait = written ? options_.response_max : std::min(options_.response_max, kRefusalMax);
+  auto received = co_await within(clock_, wait, read_final_head(connection->reader, stream));
   if (!received) co_return written ? std::move(received).error() : written.error();
 
   Response response;

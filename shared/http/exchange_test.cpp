@@ -106,6 +106,20 @@ TEST_F(ExchangeTest, StreamsUploadsWithLengthAndInChunks) {
             "200 300000");
 }
 
+TEST_F(ExchangeTest, ABodyThatFailsEndsTheRequestWithItsOwnError) {
+  class Broken final : public Body {
+   public:
+    std::optional<std::uint64_t> length() const override { return 1000; }
+    net::awaitable<Result<Bytes>> next() override { co_return transient("the disk said no"); }
+  };
+  Client client(network_, loop_.clock(), {});
+  const SteadyTime started = loop_.clock().now();
+  const auto answer = loop_.run(fetch(client, "http://cloud/count", make("PUT", std::make_unique<Broken>())));
+  ASSERT_FALSE(answer);
+  EXPECT_TRUE(answer.error().what.contains("the disk said no")) << answer.error().what;
+  EXPECT_LE(loop_.clock().now() - started, 2s);
+}
+
 TEST_F(ExchangeTest, StreamsDownloadsInChunks) {
   Client client(network_, loop_.clock(), {});
   const auto received = loop_.run(fetch(client, "http://cloud/pieces", make("GET")));

@@ -3,17 +3,21 @@
 The process kills itself at named places: before a commit, and after it but before anybody is told.
 """
 
+import base64
 import collections
 import http.client
-import json
 import os
+import subprocess
 import sys
 import unittest
 
-from harness import SLOWNESS, CloudTestCase
+from harness import PASSWORD, SLOWNESS, CloudTestCase, tool
 from clients.debian_mender import write_single_file_artifact
 from clients.mender5 import ConnectionCut, Mender5
 
+NEXT = "/api/devices/v2/deployments/device/deployments/next"
+INVENTORY = "/api/devices/v1/inventory/device/attributes"
+POLL = {"device_provides": {"device_type": "bench", "artifact_name": "a"}}
 BEFORE, AFTER = "writer.before_commit", "writer.after_commit"
 PLACES = {BEFORE, AFTER, "upload.during_body", "upload.before_rename", "upload.after_rename"}
 GONE = (ConnectionCut, ConnectionError, http.client.HTTPException, OSError)
@@ -96,8 +100,7 @@ class CrashTest(CloudTestCase):
         self.check("accept", decide("accepted"), lambda: self.status_of(record["id"]), old="pending", new="accepted")
         self.assertTrue(device.authenticate())
         self.check("reject", decide("rejected"), lambda: self.status_of(record["id"]), old="accepted", new="rejected")
-        self.assertEqual(device._call("POST", "/api/devices/v2/deployments/device/deployments/next",
-                                      {"device_provides": {"device_type": "t", "artifact_name": "a"}})[0], 401)
+        self.assertEqual(device._call("POST", NEXT, POLL)[0], 401)
         self.check("decommission", lambda: self.cloud.manage("DELETE", f"v2/devauth/devices/{record['id']}"),
                    lambda: self.status_of(record["id"]), old="rejected", new=404)
 
@@ -108,6 +111,19 @@ class CrashTest(CloudTestCase):
                    lambda: [d["status"] for d in self.cloud.devices()], old=[], new=["preauthorized"])
         self.assertTrue(device.authenticate())
 
+    def test_revoking_a_token_and_dismissing_a_key(self):
+        device, device_id = self.accepted("m4")
+        (key,) = self.cloud.manage("GET", f"v2/devauth/devices/{device_id}").json()["auth_sets"]
+
+        def polled():
+            return device._call("POST", NEXT, POLL)[0]
+
+        self.check("revoke token", lambda: self.cloud.manage("DELETE", f"v2/devauth/tokens/{key['id']}"), polled,
+                   old=204, new=401)
+        self.assertTrue(device.authenticate())
+        self.check("dismiss key", lambda: self.cloud.manage("DELETE", f"v2/devauth/devices/{device_id}/auth/{key['id']}"),
+                   polled, old=204, new=401)
+
     def test_login(self):
         self.cloud.log_in()
         token = self.cloud.token
@@ -115,6 +131,24 @@ class CrashTest(CloudTestCase):
             self.crash(place, "login", self.cloud.log_in)
             self.cloud.token = token
             self.assertEqual(self.cloud.manage("GET", "v2/devauth/devices").status, 200)
+
+    def test_logout(self):
+        self.cloud.log_in()
+        self.check("logout", lambda: self.cloud.manage("POST", "v1/useradm/auth/logout"),
+                   lambda: self.cloud.manage("GET", "v2/devauth/devices").status, old=200, new=401)
+
+    def test_making_a_user(self):
+        login = "/api/management/v1/useradm/auth/login"
+        credentials = {"Authorization": "Basic " + base64.b64encode(f"second:{PASSWORD}".encode()).decode()}
+        for place, status in ((BEFORE, 401), (AFTER, 200)):
+            self.cloud.stop()
+            done = subprocess.run([tool("postern-cloud"), "create-user", "second", PASSWORD, "--data", str(self.cloud.data)],
+                                  env={**os.environ, "POSTERN_FAULT_POINT": place}, capture_output=True, text=True,
+                                  timeout=60 * SLOWNESS)
+            self.assertEqual((done.returncode, done.stdout), (-9, ""), place)
+            self.hits[place, "create user"] += 1
+            self.cloud.start()
+            self.assertEqual(self.cloud.ask("POST", login, headers=credentials).status, status, place)
 
     def test_uploads_and_deletions(self):
         self.cloud.log_in()
@@ -146,6 +180,8 @@ class CrashTest(CloudTestCase):
         self.check("inventory", lambda: device.send_inventory() or "answered",
                    lambda: self.inventory_names(device_id), old=[],
                    new=["artifact_name", "device_type", "mender_client_version"])
+        self.check("inventory merge", lambda: device._call("PATCH", INVENTORY, [{"name": "zone", "value": "7"}]),
+                   lambda: "zone" in self.inventory_names(device_id), old=False, new=True)
         self.check("final status", lambda: device.report(deployment, "success"),
                    lambda: (self.counts(deployment), self.cloud.deployment(deployment)["status"]),
                    old=({"downloading": 1}, "inprogress"), new=({"success": 1}, "finished"))
