@@ -5,6 +5,7 @@
 
 #include "cloud/cli/commands.hpp"
 #include "cloud/cli/json_text.hpp"
+#include "cloud/cli/poller.hpp"
 #include "cloud/cli/table.hpp"
 #include "shared/http/url.hpp"
 
@@ -14,8 +15,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::string_view kDeployments = "v1/deployments/deployments";
-/// How long a server may be away before a watch gives up.
-constexpr Duration kOutageMax = std::chrono::minutes(2);
 /// Ids in one request; with them its head stays below 8 KiB.
 constexpr std::size_t kIdsPerRequest = 100;
 
@@ -142,34 +141,6 @@ Text show(Context& context, json::value shown, std::string head) {
   co_return json_text(shown);
 }
 
-bool may_pass(const Error& error) {
-  return error.kind == Kind::transient || error.kind == Kind::exhausted;
-}
-
-/// Asks again and again while the server is away.
-class Poller {
- public:
-  Poller(Context& context, std::string id) : context_(context), id_(std::move(id)) {}
-
-  /// Nothing: the server is away, ask again later.
-  net::awaitable<Result<std::optional<json::value>>> poll() {
-    auto polled = co_await deployment(context_, id_);
-    if (polled) {
-      away_since_.reset();
-      co_return std::optional(*std::move(polled));
-    }
-    if (!may_pass(polled.error())) co_return std::move(polled).error();
-    if (!away_since_) away_since_ = context_.clock.now();
-    if (context_.clock.now() - *away_since_ >= kOutageMax) co_return std::move(polled).error();
-    co_return std::nullopt;
-  }
-
- private:
-  Context& context_;
-  std::string id_;
-  std::optional<SteadyTime> away_since_;
-};
-
 }  // namespace
 
 Text create_deployment(Context& context, CreateOptions options) {
@@ -217,12 +188,12 @@ Text abort_deployment(Context& context, std::string id) {
 }
 
 ReportOrError watch_deployment(Context& context, std::string id, Duration timeout) {
-  const SteadyTime end = context.clock.now() + timeout;
-  Poller poller(context, id);
+  const std::string thing = "deployment " + printable(id);
+  Poller poller(context, timeout);
   std::optional<Progress> progress;
   std::string state = "the server did not answer";
   for (;;) {
-    POSTERN_CO_TRY(auto seen, co_await poller.poll());
+    POSTERN_CO_TRY(auto seen, about(thing, co_await poller.get(path_of(id))));
     if (seen) {
       const std::uint64_t done = finals_of(*seen);
       const std::uint64_t targets = number_member(*seen, "max_devices");
@@ -241,12 +212,11 @@ ReportOrError watch_deployment(Context& context, std::string id, Duration timeou
       }
       progress->update(done, state);
     }
-    const SteadyTime now = context.clock.now();
-    if (now >= end) {
-      co_return exhausted(fmt::format("deployment {} did not finish within {}: {}", printable(id),
-                                      human_duration(timeout), state));
+    POSTERN_CO_TRY(const bool goes_on, co_await poller.pause());
+    if (!goes_on) {
+      co_return exhausted(
+          fmt::format("{} did not finish within {}: {}", thing, human_duration(timeout), state));
     }
-    POSTERN_CO_CHECK(co_await context.clock.sleep(std::min(context.poll_interval, end - now)));
   }
 }
 

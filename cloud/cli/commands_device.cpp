@@ -2,6 +2,7 @@
 
 #include "cloud/cli/commands.hpp"
 #include "cloud/cli/json_text.hpp"
+#include "cloud/cli/poller.hpp"
 #include "cloud/cli/table.hpp"
 #include "shared/http/url.hpp"
 
@@ -35,19 +36,20 @@ net::awaitable<Result<json::value>> inventory(Context& context, std::string id) 
 /// Waits until `count` devices are pending.
 net::awaitable<Status> wait_for_pending(Context& context, std::size_t count, Duration timeout) {
   Progress progress(context.screen, context.clock, "waiting for devices", count, Progress::Unit::things);
-  const SteadyTime end = context.clock.now() + timeout;
+  Poller poller(context, timeout);
+  std::uint64_t pending = 0;
   for (;;) {
-    POSTERN_CO_TRY(const json::value answer,
-                   co_await context.api.get(fmt::format("{}/count?status=pending", kDevices)));
-    const std::uint64_t pending = number_member(answer, "count");
-    progress.update(pending);
-    if (pending >= count) co_return Status{};
-    const SteadyTime now = context.clock.now();
-    if (now >= end) {
+    POSTERN_CO_TRY(const auto answer, co_await poller.get(fmt::format("{}/count?status=pending", kDevices)));
+    if (answer) {
+      pending = number_member(*answer, "count");
+      progress.update(pending);
+      if (pending >= count) co_return Status{};
+    }
+    POSTERN_CO_TRY(const bool goes_on, co_await poller.pause());
+    if (!goes_on) {
       co_return exhausted(fmt::format("only {} of {} devices asked to be let in within {}", pending, count,
                                       human_duration(timeout)));
     }
-    POSTERN_CO_CHECK(co_await context.clock.sleep(std::min(context.poll_interval, end - now)));
   }
 }
 

@@ -137,6 +137,16 @@ TEST_F(DeviceCommandTest, AcceptWaitsForSoManyDevices) {
   EXPECT_EQ(report.text, "accepted d1  mac=m\n");
 }
 
+TEST_F(DeviceCommandTest, WaitingOutlivesARestartOfTheServer) {
+  will_answer(503, {{"error", "service unavailable"}});
+  will_answer(200, {{"count", 1}});
+  will_answer(200, json::array{device("d1", {set("s1", "pending")})});
+  will_answer(204, nullptr);
+  const Report report =
+      run_report(decide_devices(context_, "accepted", {.all_pending = true, .wait_for = 1}));
+  EXPECT_EQ(report.text, "accepted d1  mac=m\n");
+}
+
 TEST_F(DeviceCommandTest, WaitingEndsAtItsTimeout) {
   for (int i = 0; i < 10; ++i) will_answer(200, {{"count", 0}});
   const Report report =
@@ -235,6 +245,23 @@ TEST_F(DeploymentCommandTest, WatchEndsAtItsTimeout) {
   for (int i = 0; i < 5; ++i) will_answer(200, deployment("pending", {{"pending", 2}}));
   EXPECT_THAT(run_report(watch_deployment(context_, "x", 3s)).failures,
               ElementsAre("error: deployment x did not finish within 3 s: pending 2"));
+}
+
+TEST_F(DeploymentCommandTest, WatchEndsOnTimeWhenTheServerHangs) {
+  will_answer(200, deployment("pending", {{"pending", 2}}));
+  answers_take_ = 1h;
+  const SteadyTime begin = loop_.clock().now();
+  EXPECT_THAT(run_report(watch_deployment(context_, "x", 3s)).failures,
+              ElementsAre("error: deployment x did not finish within 3 s: the server did not answer"));
+  EXPECT_LE(loop_.clock().now() - begin, 4s);
+  loop_.advance(2h);
+}
+
+TEST_F(DeploymentCommandTest, WatchTakesAnyTimeout) {
+  will_answer(200, deployment("finished", {{"success", 2}}));
+  will_answer(200, json::array{});
+  will_answer(200, json::array{});
+  EXPECT_THAT(run_report(watch_deployment(context_, "x", Duration::max())).failures, IsEmpty());
 }
 
 TEST_F(DeploymentCommandTest, WatchGivesUpOnAServerThatStaysAway) {

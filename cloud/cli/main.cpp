@@ -179,6 +179,7 @@ class CommandLine {
     command
         .add_option("--wait", options_.decide.wait_for, "With --all: first wait until so many are pending")
         ->type_name("COUNT")
+        ->check(CLI::Range(0, 1'000'000))  // a negative number would be read as a huge one
         ->needs(all);
     add_timeout(command, options_.wait_max, "Longest wait, as in 90s or 10m");
     command.footer(footer);

@@ -50,6 +50,7 @@ class ScriptedServerTest : public ::testing::Test {
     if (answers_.empty()) co_return http::error_answer(404, "not found", request);
     Answer next = std::move(answers_.front());
     answers_.pop_front();
+    (void)co_await loop_.clock().sleep(answers_take_);
     auto response = http::json_answer(next.status, next.body);
     if (next.body.is_null()) response = http::Response::empty(next.status);
     for (const auto& [name, value] : next.headers) response.headers.set(name, value);
@@ -61,6 +62,7 @@ class ScriptedServerTest : public ::testing::Test {
   testing::MemoryLog log_;
   testing::SeededRandom random_{1};
   std::deque<Answer> answers_;
+  Duration answers_take_{0};
   std::vector<std::string> requests_;
   std::vector<std::string> authorizations_;
   std::vector<std::string> bodies_;

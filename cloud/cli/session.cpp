@@ -22,8 +22,15 @@ std::string normalized(std::string server) {
 }  // namespace
 
 Result<std::string> session_path(const Environment& environment) {
-  if (const auto config = environment("XDG_CONFIG_HOME")) return *config + "/postern/session.json";
-  if (const auto home = environment("HOME")) return *home + "/.config/postern/session.json";
+  // What is empty or relative counts as not set, as the XDG base directory specification has it.
+  const auto directory = [&](std::string_view variable) {
+    const std::string path = environment(variable).value_or("");
+    return path.starts_with('/') ? path : std::string();
+  };
+  if (const auto config = directory("XDG_CONFIG_HOME"); !config.empty()) {
+    return config + "/postern/session.json";
+  }
+  if (const auto home = directory("HOME"); !home.empty()) return home + "/.config/postern/session.json";
   return invalid("neither XDG_CONFIG_HOME nor HOME is set: there is no place for the session file");
 }
 

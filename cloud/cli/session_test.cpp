@@ -51,6 +51,8 @@ TEST(SessionPath, NeedsAPlace) {
   EXPECT_EQ(*session_path(only("HOME", "/h")), "/h/.config/postern/session.json");
   EXPECT_EQ(*session_path(only("XDG_CONFIG_HOME", "/x")), "/x/postern/session.json");
   EXPECT_FALSE(session_path(kNothing));
+  EXPECT_FALSE(session_path(only("XDG_CONFIG_HOME", "")));
+  EXPECT_FALSE(session_path(only("HOME", "relative")));
 }
 
 TEST(Session, AServerWithoutASchemeIsAnHttpsOne) {

@@ -69,8 +69,8 @@ class StoreContract : public ::testing::TestWithParam<Backend> {
   }
 
   Status transact(std::function<Status(WriteTx&)> work) {
-    net::io_context context;
-    return run(context, store_->transact(std::move(work)));
+    context_.restart();
+    return run(context_, store_->transact(std::move(work)));
   }
   void change(std::function<Status(WriteTx&)> work) {
     const Status done = transact(std::move(work));
@@ -81,8 +81,8 @@ class StoreContract : public ::testing::TestWithParam<Backend> {
   auto look(F work) {
     using T = std::invoke_result_t<F, const ReadTx&>::value_type;
     T value{};
-    net::io_context context;
-    const Status done = run(context, store_->read([&](const ReadTx& tx) -> Status {
+    context_.restart();
+    const Status done = run(context_, store_->read([&](const ReadTx& tx) -> Status {
       POSTERN_TRY(value, work(tx));
       return {};
     }));
@@ -104,6 +104,7 @@ class StoreContract : public ::testing::TestWithParam<Backend> {
   testing::TemporaryDirectory directory_;
   SystemClock clock_;
   testing::MemoryLog log_;
+  net::io_context context_{1};  ///< outlives the database, whose thread resumes on it
   std::unique_ptr<Database> database_;
   std::unique_ptr<Store> store_;
 };

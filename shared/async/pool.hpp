@@ -9,7 +9,8 @@
 
 namespace postern {
 
-/// A fixed number of threads. The destructor waits for what runs; what is still queued is dropped.
+/// A fixed number of threads. The destructor waits for what runs; what is still queued is dropped. The
+/// executors of those who use it outlive it.
 class Pool {
  public:
   /// With 0 threads, work runs on the executor of the coroutine that asks for it: for deterministic

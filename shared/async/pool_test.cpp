@@ -17,8 +17,8 @@ net::awaitable<std::pair<std::thread::id, std::thread::id>> where_it_runs(Pool& 
 }
 
 TEST(Pool, RunsWorkOnItsThreadsAndResumesTheCallerOnItsOwn) {
-  Pool pool(1);
   net::io_context context;
+  Pool pool(1);
   auto result = net::co_spawn(context, where_it_runs(pool), net::use_future);
   const auto guard = net::make_work_guard(context);
   std::jthread runner([&] { context.run(); });
