@@ -37,18 +37,19 @@ net::awaitable<Result<json::value>> inventory(Context& context, std::string id) 
 net::awaitable<Status> wait_for_pending(Context& context, std::size_t count, Duration timeout) {
   Progress progress(context.screen, context.clock, "waiting for devices", count, Progress::Unit::things);
   Poller poller(context, timeout);
-  std::uint64_t pending = 0;
+  std::string state = "the server did not answer";
   for (;;) {
     POSTERN_CO_TRY(const auto answer, co_await poller.get(fmt::format("{}/count?status=pending", kDevices)));
     if (answer) {
-      pending = number_member(*answer, "count");
+      const std::uint64_t pending = number_member(*answer, "count");
+      state = fmt::format("{} pending", pending);
       progress.update(pending);
       if (pending >= count) co_return Status{};
     }
     POSTERN_CO_TRY(const bool goes_on, co_await poller.pause());
     if (!goes_on) {
-      co_return exhausted(fmt::format("only {} of {} devices asked to be let in within {}", pending, count,
-                                      human_duration(timeout)));
+      co_return exhausted(fmt::format("{} devices did not ask to be let in within {}: {}", count,
+                                      human_duration(timeout), state));
     }
   }
 }

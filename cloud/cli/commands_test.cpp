@@ -138,6 +138,7 @@ TEST_F(DeviceCommandTest, AcceptWaitsForSoManyDevices) {
 }
 
 TEST_F(DeviceCommandTest, WaitingOutlivesARestartOfTheServer) {
+  will_answer(200, {{"count", 0}});
   will_answer(503, {{"error", "service unavailable"}});
   will_answer(200, {{"count", 1}});
   will_answer(200, json::array{device("d1", {set("s1", "pending")})});
@@ -151,7 +152,8 @@ TEST_F(DeviceCommandTest, WaitingEndsAtItsTimeout) {
   for (int i = 0; i < 10; ++i) will_answer(200, {{"count", 0}});
   const Report report =
       run_report(decide_devices(context_, "accepted", {.all_pending = true, .wait_for = 1, .timeout = 2s}));
-  EXPECT_THAT(report.failures, ElementsAre(HasSubstr("only 0 of 1 devices asked to be let in within 2 s")));
+  EXPECT_THAT(report.failures,
+              ElementsAre("error: 1 devices did not ask to be let in within 2 s: 0 pending"));
 }
 
 TEST(SetsToChange, AcceptIsNothingForADeviceThatIsAccepted) {
@@ -264,11 +266,18 @@ TEST_F(DeploymentCommandTest, WatchTakesAnyTimeout) {
   EXPECT_THAT(run_report(watch_deployment(context_, "x", Duration::max())).failures, IsEmpty());
 }
 
+TEST_F(DeploymentCommandTest, WatchOfAServerThatCannotBeReachedEndsAtOnce) {
+  api_ = *ApiClient::make(*client_, {.server = "https://nobody", .ca = {}, .token = "t"});
+  EXPECT_THAT(run_report(watch_deployment(context_, "x", 1h)).failures,
+              ElementsAre(HasSubstr("cannot talk to https://nobody")));
+}
+
 TEST_F(DeploymentCommandTest, WatchGivesUpOnAServerThatStaysAway) {
+  will_answer(200, deployment("pending", {{"pending", 2}}));
   for (int i = 0; i < 200; ++i) will_answer(503, {{"error", "service unavailable"}});
   EXPECT_THAT(run_report(watch_deployment(context_, "x", 1h)).failures,
               ElementsAre(HasSubstr("service unavailable")));
-  EXPECT_EQ(requests_.size(), 121U);
+  EXPECT_EQ(requests_.size(), 122U);
 }
 
 TEST_F(DeploymentCommandTest, WatchOfAnUnknownDeploymentEndsAtOnce) {
