@@ -93,8 +93,8 @@ class Loops {
 };
 
 /// Waits for a signal, then for an orderly end; a second signal ends the wait.
-net::awaitable<void> stop_at_signal(App& app, Loops& loops, Duration grace, Log& log) {
-  net::signal_set signals(co_await net::this_coro::executor, SIGTERM, SIGINT);
+net::awaitable<void> stop_at_signal(net::signal_set& signals, App& app, Loops& loops, Duration grace,
+                                    Log& log) {
   const int number = co_await signals.async_wait(net::use_awaitable);
   log.info("cloud.stopping", {{"signal", number}, {"grace_ms", grace / std::chrono::milliseconds(1)}});
   signals.async_wait([&](const auto& error, int) {
@@ -115,6 +115,7 @@ Status serve(const Config& config, Log& log) {
   SystemRandom random;
   SystemNetwork network;
   Loops loops(config.threads == 0 ? std::thread::hardware_concurrency() : config.threads);
+  net::signal_set signals(loops.first(), SIGTERM, SIGINT);  // from here on no signal is lost
   Pool pool(config.pool_threads);
   POSTERN_CHECK(open_directory(config.data_directory));  // makes it
   POSTERN_TRY(const auto database,
@@ -136,7 +137,7 @@ Status serve(const Config& config, Log& log) {
   net::io_context starter;
   POSTERN_CHECK(run(starter, app.recover()));
   POSTERN_TRY(const Endpoint endpoint, app.listen(listen_at));
-  net::co_spawn(loops.first(), stop_at_signal(app, loops, config.stop_grace, log),
+  net::co_spawn(loops.first(), stop_at_signal(signals, app, loops, config.stop_grace, log),
                 [](const std::exception_ptr& failure) {
                   if (failure) std::rethrow_exception(failure);
                 });
