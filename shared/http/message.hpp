@@ -11,6 +11,10 @@
 
 #include "shared/base/bytes.hpp"
 
+namespace postern {
+class Certificate;
+}
+
 namespace postern::http {
 
 namespace net = boost::asio;
@@ -82,10 +86,11 @@ struct Request {
   std::unique_ptr<Body> body;  ///< never null on the server side
 
   // Filled by the server.
-  std::string path;   ///< target up to the question mark, not decoded
-  std::string query;  ///< what follows it, not decoded
-  std::string peer;   ///< address of the client
-  std::string id;     ///< X-MEN-RequestID: the client's own or a fresh one
+  std::string path;                          ///< target up to the question mark, not decoded
+  std::string query;                         ///< what follows it, not decoded
+  std::string peer;                          ///< address of the client
+  const Certificate* certificate = nullptr;  ///< of the client, checked by the listener; null: none
+  std::string id;                            ///< X-MEN-RequestID: the client's own or a fresh one
   std::vector<std::pair<std::string, std::string>> parameters;  ///< of the route's pattern, decoded
 
   /// A parameter of the route's pattern. Asking for one that the pattern does not have is a bug.

@@ -130,7 +130,10 @@ class Server::Session::IncomingBody final : public Body {
 
 net::awaitable<void> Server::Session::run() {
   if (auto secured = co_await secure(); !secured) {
-    server_.log_.debug("http.handshake_failed", {{"error", secured.error().what}});
+    // A peer that is refused is news; one that hangs up before it has said anything is not.
+    const bool is_refused = secured.error().kind == Kind::rejected;
+    server_.log_.write(is_refused ? LogLevel::info : LogLevel::debug, "http.handshake_failed",
+                       {{"error", secured.error().what}});
     co_return;
   }
   while (!server_.stopping_) {
@@ -185,6 +188,7 @@ Request Server::Session::to_request(Head head) {
   if (question != std::string::npos) request.query = request.target.substr(question + 1);
   request.headers = std::move(head.headers);
   request.peer = stream_->peer();
+  request.certificate = stream_->peer_certificate();
   const auto id = request.headers.find("X-MEN-RequestID");
   request.id = id && is_usable_request_id(*id) ? std::string(*id) : server_.random_.uuid();
   const auto expect = request.headers.find("Expect");

@@ -14,6 +14,8 @@ namespace postern {
 
 namespace net = boost::asio;
 
+class Certificate;
+
 /// Where to listen or to connect: a host name or an address (IPv6 without brackets), and a port.
 struct Endpoint {
   std::string host;
@@ -43,6 +45,9 @@ class Stream {
   /// The other side's address, for logs.
   virtual const std::string& peer() const = 0;
   virtual net::any_io_executor executor() const = 0;
+  /// The certificate that the other side has proved to hold the key of; null when it showed none. Lives as
+  /// long as the stream.
+  virtual const Certificate* peer_certificate() const { return nullptr; }
 
   net::awaitable<Status> write_bytes(Bytes bytes) {
     const std::array pieces{bytes};

@@ -90,7 +90,7 @@ class TlsStream final : public Stream {
   TlsStream(std::unique_ptr<Stream> lower, SSL* ssl)
       : lower_(std::move(lower)), ssl_(ssl), idle_(lower_->executor()) {
     BIO* bio = BIO_new(buffer_method());
-    POSTERN_ASSERT(ssl != nullptr && bio != nullptr);
+    POSTERN_ASSERT(ssl != nullptr && bio != nullptr && SSL_set_app_data(ssl, this) == 1);
     BIO_set_data(bio, &buffers_);
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio);
@@ -107,7 +107,10 @@ class TlsStream final : public Stream {
       auto flushed = co_await flush();
       if (error) co_return *error;
       POSTERN_CO_CHECK(std::move(flushed));
-      if (result == 1) co_return Status{};
+      if (result == 1) {
+        if (X509* peer = SSL_get0_peer_certificate(ssl_.get())) peer_certificate_ = Certificate::share(peer);
+        co_return Status{};
+      }
       POSTERN_CO_TRY(const bool more, co_await fill());
       if (!more) co_return Error{Kind::transient, Reason::closed, "peer closed during the TLS handshake"};
     }
@@ -153,11 +156,19 @@ class TlsStream final : public Stream {
   void close() override { lower_->close(); }
   const std::string& peer() const override { return lower_->peer(); }
   net::any_io_executor executor() const override { return lower_->executor(); }
+  const Certificate* peer_certificate() const override {
+    return peer_certificate_ ? &*peer_certificate_ : nullptr;
+  }
+
+  /// Why the check of the client's certificate refused it, in more words than OpenSSL has.
+  void set_refusal(std::string why) { refusal_ = std::move(why); }
 
  private:
   Error failure() const {
     const long verified = SSL_get_verify_result(ssl_.get());
-    const std::string why = verified != X509_V_OK ? X509_verify_cert_error_string(verified) : openssl_error();
+    const std::string why = !refusal_.empty()       ? refusal_
+                            : verified != X509_V_OK ? X509_verify_cert_error_string(verified)
+                                                    : openssl_error();
     ERR_clear_error();
     return rejected(Reason::unauthorized, fmt::format("TLS with {}: {}", lower_->peer(), why));
   }
@@ -188,6 +199,8 @@ class TlsStream final : public Stream {
   std::unique_ptr<Stream> lower_;
   Buffers buffers_;  // before ssl_, which points into it
   std::unique_ptr<SSL, FreeSsl> ssl_;
+  std::optional<Certificate> peer_certificate_;
+  std::string refusal_;
   std::vector<std::byte> sending_;
   bool flushing_ = false;
   Notifier idle_;
@@ -249,6 +262,39 @@ detail::TlsContextHandle new_context(const SSL_METHOD* method) {
   return context;
 }
 
+/// How OpenSSL is told, so that it sends the alert that fits.
+int to_verify_error(ClientFault fault) {
+  switch (fault) {
+    case ClientFault::unknown_authority:
+      return X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
+    case ClientFault::expired:
+      return X509_V_ERR_CERT_HAS_EXPIRED;
+    case ClientFault::revoked:
+      return X509_V_ERR_CERT_REVOKED;
+    case ClientFault::unusable:
+      return X509_V_ERR_INVALID_PURPOSE;
+  }
+  return X509_V_ERR_UNSPECIFIED;
+}
+
+/// Stands in for OpenSSL's own verification of client certificates: our rules are one place for TLS and for
+/// everything else.
+int verify_client(X509_STORE_CTX* context, void* check) {
+  std::vector<Certificate> chain;
+  if (X509* leaf = X509_STORE_CTX_get0_cert(context)) chain.push_back(Certificate::share(leaf));
+  const STACK_OF(X509)* others = X509_STORE_CTX_get0_untrusted(context);
+  for (int i = 0; i < sk_X509_num(others); ++i) {
+    X509* other = sk_X509_value(others, i);
+    if (chain.empty() || other != chain.front().handle()) chain.push_back(Certificate::share(other));
+  }
+  const auto refusal = (*static_cast<const ClientCheck*>(check))(chain);
+  if (!refusal) return 1;
+  X509_STORE_CTX_set_error(context, to_verify_error(refusal->fault));
+  auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  static_cast<TlsStream*>(SSL_get_app_data(ssl))->set_refusal(refusal->what);
+  return 0;
+}
+
 net::awaitable<Result<std::unique_ptr<Stream>>> shake_hands(std::unique_ptr<TlsStream> stream) {
   POSTERN_CO_CHECK(co_await stream->handshake());
   co_return std::unique_ptr<Stream>(std::move(stream));
@@ -259,7 +305,19 @@ net::awaitable<Result<std::unique_ptr<Stream>>> shake_hands(std::unique_ptr<TlsS
 Result<std::shared_ptr<const TlsServerContext>> TlsServerContext::make(const TlsServerOptions& options) {
   auto context = new_context(TLS_server_method());
   POSTERN_CHECK(use_certificate(context.get(), options.certificate_chain_pem, options.private_key_pem));
-  return std::shared_ptr<const TlsServerContext>(new TlsServerContext(std::move(context)));
+  if (options.minimum_version == TlsVersion::v1_3) {
+    SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION);
+  }
+  std::shared_ptr<const TlsServerContext> made(
+      new TlsServerContext(std::move(context), options.check_client));
+  if (options.check_client) {
+    SSL_CTX_set_verify(
+        made->context_.get(),
+        SSL_VERIFY_PEER | (options.require_client_certificate ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+        nullptr);
+    SSL_CTX_set_cert_verify_callback(made->context_.get(), verify_client, made->check_.get());
+  }
+  return made;
 }
 
 net::awaitable<Result<std::unique_ptr<Stream>>> TlsServerContext::accept(

@@ -4,17 +4,29 @@
 // leaves in one write, however many records that are, and it works over the in-memory network just as well.
 #pragma once
 
+#include <functional>
 #include <memory>
 
+#include "shared/crypto/client_trust.hpp"
 #include "shared/transport/stream.hpp"
 
 struct ssl_ctx_st;
 
 namespace postern {
 
+/// Decides about the chain that a client shows, leaf first; no value lets it in. Called on any thread.
+using ClientCheck = std::function<std::optional<ClientRefusal>(std::span<const Certificate> chain)>;
+
+enum class TlsVersion { v1_2, v1_3 };
+
 struct TlsServerOptions {
   std::string certificate_chain_pem;  ///< leaf first
   std::string private_key_pem;
+  /// Asks clients for a certificate and lets this decide about it; empty: does not ask.
+  ClientCheck check_client;
+  /// Refuses clients that show none.
+  bool require_client_certificate = false;
+  TlsVersion minimum_version = TlsVersion::v1_2;
 };
 
 struct TlsClientOptions {
@@ -42,8 +54,10 @@ class TlsServerContext {
   net::awaitable<Result<std::unique_ptr<Stream>>> accept(std::unique_ptr<Stream> lower) const;
 
  private:
-  explicit TlsServerContext(detail::TlsContextHandle context) : context_(std::move(context)) {}
+  TlsServerContext(detail::TlsContextHandle context, ClientCheck check)
+      : context_(std::move(context)), check_(std::make_unique<ClientCheck>(std::move(check))) {}
   detail::TlsContextHandle context_;
+  std::unique_ptr<ClientCheck> check_;  ///< where the context finds it
 };
 
 /// What a client needs to speak TLS. Immutable; thread-safe.

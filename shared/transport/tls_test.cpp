@@ -76,6 +76,54 @@ TEST_F(TlsTest, TellsACutConnectionFromAnOrderlyEnd) {
   EXPECT_EQ(loop_.run(receive(**server)).error().reason, Reason::closed);
 }
 
+/// A server that asks for certificates and trusts one.
+class TlsClientCertificateTest : public TlsTest {
+ protected:
+  Ends connect_as(const testing::TestCertificate* client_certificate, bool required,
+                  std::optional<ClientRefusal> verdict = std::nullopt) {
+    auto [client, server] = testing::make_stream_pair(loop_.executor());
+    const auto client_tls = *TlsClientContext::make(
+        {.trust_pem = certificate_.certificate_pem,
+         .certificate_chain_pem = client_certificate ? client_certificate->certificate_pem : "",
+         .private_key_pem = client_certificate ? client_certificate->key_pem : ""});
+    const auto server_tls = *TlsServerContext::make({.certificate_chain_pem = certificate_.certificate_pem,
+                                                     .private_key_pem = certificate_.key_pem,
+                                                     .check_client =
+                                                         [this, verdict](std::span<const Certificate> chain) {
+                                                           shown_ = chain.size();
+                                                           return verdict;
+                                                         },
+                                                     .require_client_certificate = required});
+    return loop_.run(client_tls->connect(std::move(client), "cloud.example") &&
+                     server_tls->accept(std::move(server)));
+  }
+
+  testing::TestCertificate device_ = testing::self_signed("press-7");
+  std::size_t shown_ = 0;
+};
+
+TEST_F(TlsClientCertificateTest, IsTheStreamsOnceTheCheckHasLetItIn) {
+  auto [client, server] = connect_as(&device_, true);
+  ASSERT_TRUE(server) << server.error().what;
+  EXPECT_EQ(shown_, 1U);
+  ASSERT_NE((*server)->peer_certificate(), nullptr);
+  EXPECT_EQ((*server)->peer_certificate()->subject(), "CN=press-7");
+}
+
+TEST_F(TlsClientCertificateTest, IsRefusedInTheWordsOfTheCheck) {
+  auto [client, server] =
+      connect_as(&device_, true, ClientRefusal{ClientFault::revoked, "press-7 was stolen"});
+  EXPECT_EQ(server.error().kind, Kind::rejected);
+  EXPECT_THAT(server.error().what, ::testing::HasSubstr("press-7 was stolen"));
+}
+
+TEST_F(TlsClientCertificateTest, IsMissedOnlyWhereItIsRequired) {
+  EXPECT_FALSE(std::get<1>(connect_as(nullptr, true)));
+  auto [client, server] = connect_as(nullptr, false);
+  ASSERT_TRUE(server) << server.error().what;
+  EXPECT_EQ((*server)->peer_certificate(), nullptr);
+}
+
 TEST(TlsContext, RefusesAKeyThatDoesNotBelongToTheCertificate) {
   const auto one = testing::self_signed("a");
   const auto other = testing::self_signed("b");

@@ -1,0 +1,41 @@
+#include "shared/crypto/client_trust.hpp"
+
+namespace postern {
+
+std::optional<ClientRefusal> ClientTrust::check(std::span<const Certificate> chain, WallTime now) const {
+  if (chain.empty()) return ClientRefusal{ClientFault::unusable, "no certificate"};
+  const Certificate& leaf = chain.front();
+  if (const auto usable = check_usage(leaf, CertificateUsage::tls_client); !usable) {
+    return ClientRefusal{ClientFault::unusable, usable.error().what};
+  }
+  const WallTime last_second = leaf.not_after() - std::chrono::seconds(1);
+  const WallTime at = options_.ignore_expiry ? std::min(now, last_second) : now;
+  // Looked at before the chain, so that a stranger and an old friend get different answers.
+  const auto valid = check_validity(leaf, at);
+  if (const auto known = verify_chain(chain, options_.authorities, at); !known) {
+    const bool is_old = !valid && verify_chain(chain, options_.authorities, last_second).has_value();
+    return is_old ? ClientRefusal{ClientFault::expired, valid.error().what}
+                  : ClientRefusal{ClientFault::unknown_authority, known.error().what};
+  }
+  for (const Certificate& certificate : chain) {
+    if (!options_.revocations.is_revoked(certificate)) continue;
+    return ClientRefusal{ClientFault::revoked, fmt::format("certificate {} (serial {}) is revoked",
+                                                           certificate.subject(), certificate.serial())};
+  }
+  if (options_.require_crl && lacks_crl(leaf, chain)) {
+    return ClientRefusal{ClientFault::unknown_authority,
+                         fmt::format("certificate {} (serial {}): no CRL of its issuer is known",
+                                     leaf.subject(), leaf.serial())};
+  }
+  return std::nullopt;
+}
+
+bool ClientTrust::lacks_crl(const Certificate& leaf, std::span<const Certificate> chain) const {
+  const auto covered = [&](const Certificate& authority) {
+    return leaf.is_signed_by(authority) && options_.revocations.covers(authority);
+  };
+  return std::ranges::none_of(options_.authorities, covered) &&
+         std::ranges::none_of(chain.subspan(1), covered);
+}
+
+}  // namespace postern
