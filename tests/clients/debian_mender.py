@@ -20,10 +20,12 @@ INSTALL_DIRECTORY = "/srv"
 
 
 class DebianMender:
-    """One device. `work` is its disk: it stays when the client stops."""
+    """One device. `work` is its disk: it stays when the client stops. `prefix` is put before the command that runs it,
+    as for a network namespace."""
 
-    def __init__(self, work, *, server_url, ca, mac, device_type="postern-demo", verify_key=None, poll_seconds=1):
+    def __init__(self, work, *, server_url, ca, mac, device_type="postern-demo", verify_key=None, poll_seconds=1, prefix=()):
         self.work = pathlib.Path(work)
+        self.prefix = list(prefix)
         self.mac = mac
         self.device_type = device_type
         self._process = None
@@ -61,7 +63,7 @@ class DebianMender:
         )
         mender = ["mender", "--no-syslog", "--config", "/etc/mender/mender.conf", "--data", str(self.work / "data")]
         inner = mounts + "exec " + shlex.join(mender + list(arguments))
-        command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", inner]
+        command = [*self.prefix, "unshare", "--mount", "--propagation", "private", "sh", "-c", inner]
         return command if os.geteuid() == 0 else ["sudo", "-n"] + command
 
     @property
