@@ -1,0 +1,150 @@
+#include "gateway/admission/gatekeeper.hpp"
+
+#include <set>
+
+#include "shared/base/text.hpp"
+#include "shared/device_api/codec.hpp"
+#include "shared/io/file.hpp"
+
+namespace postern::gateway {
+namespace {
+
+constexpr Duration kReconsiderInterval = std::chrono::minutes(1);
+constexpr std::size_t kReconsideredMax = 10'000;
+
+/// Fingerprints in hexadecimal, one per line, with or without colons; `#` begins a comment.
+std::set<std::string> parse_fingerprints(std::string_view text) {
+  std::set<std::string> fingerprints;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    line = line.substr(0, line.find('#'));
+    std::string digits;
+    for (const char c : line) {
+      if (std::isxdigit(static_cast<unsigned char>(c)) != 0) {
+        digits.push_back(static_cast<char>(std::tolower(static_cast<unsigned char>(c))));
+      }
+    }
+    if (!digits.empty()) fingerprints.insert(std::move(digits));
+  }
+  return fingerprints;
+}
+
+}  // namespace
+
+std::optional<std::string_view> bearer_token(const http::Request& request) {
+  const auto field = request.headers.find("Authorization");
+  if (!field) return std::nullopt;
+  const auto blank = field->find(' ');
+  if (blank == std::string_view::npos || !http::equal_ignoring_case(field->substr(0, blank), "Bearer")) {
+    return std::nullopt;
+  }
+  return field->substr(blank + 1);
+}
+
+Gatekeeper::Gatekeeper(Bindings& bindings, Preauthorizer& preauthorizer, Pool& pool, Clock& clock, Log& log,
+                       GatekeeperOptions options)
+    : bindings_(bindings),
+      preauthorizer_(preauthorizer),
+      pool_(pool),
+      clock_(clock),
+      log_(log),
+      options_(std::move(options)) {}
+
+Result<CertificateIdentity> Gatekeeper::certificate_of(const http::Request& request) const {
+  if (request.certificate == nullptr) return unauthorized("the connection has no client certificate");
+  return identify(*request.certificate, options_.name_field);
+}
+
+net::awaitable<std::function<bool(const Digest&)>> Gatekeeper::read_approved() {
+  if (options_.approved_path.empty()) co_return [](const Digest&) { return false; };
+  const auto text = co_await pool_.run([&] { return read_file(options_.approved_path); });
+  if (!text) {
+    log_.error("gateway.approved_unreadable",
+               {{"path", options_.approved_path}, {"error", text.error().what}});
+    co_return [](const Digest&) { return false; };
+  }
+  co_return [approved = parse_fingerprints(*text)](const Digest& fingerprint) {
+    return approved.contains(to_hex(fingerprint));
+  };
+}
+
+net::awaitable<Result<Gatekeeper::Admitted>> Gatekeeper::admit(const http::Request& request,
+                                                               std::string_view body) {
+  POSTERN_CO_TRY(const CertificateIdentity certificate, certificate_of(request));
+  POSTERN_CO_TRY(AuthRequest device,
+                 device_api::decode_auth_request(body, request.headers.find("X-MEN-Signature")));
+  POSTERN_CO_TRY(const PublicKey key, PublicKey::from_pem(device.public_key_pem));
+  const Claim claim{
+      .identity_hash = device.identity.hash, .certificate = certificate, .device_key = sha256(key.to_der())};
+  auto bound = co_await bindings_.bind(claim, device.identity.canonical, co_await read_approved());
+  if (!bound) {
+    log_.warn("gateway.binding_refused", {{"identity", device.identity.canonical},
+                                          {"certificate", certificate.subject},
+                                          {"fingerprint", to_hex(certificate.fingerprint)},
+                                          {"peer", request.peer},
+                                          {"error", bound.error().what}});
+    co_return std::move(bound).error();
+  }
+  Admitted admitted{.identity_hash = device.identity.hash,
+                    .identity = device.identity.canonical,
+                    .request = std::move(device),
+                    .was_preauthorized = bindings_.is_preauthorized(claim.identity_hash, claim.device_key)};
+  if (!admitted.was_preauthorized) {
+    POSTERN_CO_CHECK(co_await preauthorize(admitted.request, bindings_.is_ours(claim.identity_hash)));
+  }
+  co_return admitted;
+}
+
+net::awaitable<Status> Gatekeeper::preauthorize(const AuthRequest& device, bool is_ours) {
+  POSTERN_CO_TRY(const auto outcome, co_await preauthorizer_.preauthorize(device, is_ours));
+  if (outcome == Preauthorization::conflict) {
+    log_.warn(
+        "gateway.preauthorization_conflict",
+        {{"identity", device.identity.canonical},
+         {"error",
+          "the upstream knows this identity from elsewhere, or has rejected it: an operator has to decide"}});
+    co_return Status{};
+  }
+  log_.info("gateway.preauthorized", {{"identity", device.identity.canonical}, {"renewal", is_ours}});
+  POSTERN_CO_TRY(const PublicKey key, PublicKey::from_pem(device.public_key_pem));
+  co_return co_await bindings_.note_preauthorized(device.identity.hash, sha256(key.to_der()));
+}
+
+net::awaitable<bool> Gatekeeper::reconsider(const Admitted& admitted) {
+  if (!admitted.was_preauthorized) co_return false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (reconsidered_.size() >= kReconsideredMax) reconsidered_.clear();
+    const auto [place, is_first] = reconsidered_.try_emplace(admitted.identity_hash, clock_.now());
+    if (!is_first) {
+      if (clock_.now() - place->second < kReconsiderInterval) co_return false;
+      place->second = clock_.now();
+    }
+  }
+  const auto outcome = co_await preauthorizer_.preauthorize(admitted.request, false);
+  co_return outcome && *outcome == Preauthorization::granted;
+}
+
+net::awaitable<Status> Gatekeeper::note_token(const Admitted& admitted, std::string token) {
+  return bindings_.note_token(admitted.identity_hash, std::move(token));
+}
+
+Status Gatekeeper::check_token(const http::Request& request) const {
+  const auto token = bearer_token(request);
+  if (!token) return unauthorized("no token");
+  POSTERN_TRY(const CertificateIdentity certificate, certificate_of(request));
+  switch (bindings_.standing(*token, certificate)) {
+    case TokenStanding::own:
+      return {};
+    case TokenStanding::unknown:
+      return unauthorized("this gateway has not seen the token being given");
+    case TokenStanding::foreign:
+      log_.warn("gateway.foreign_token", {{"certificate", certificate.subject}, {"peer", request.peer}});
+      return unauthorized("the token belongs to another device");
+  }
+  return unauthorized("no token");
+}
+
+}  // namespace postern::gateway

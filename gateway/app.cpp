@@ -1,0 +1,121 @@
+#include "gateway/app.hpp"
+
+namespace postern::gateway {
+namespace {
+
+constexpr std::string_view kAliveRoute = "/api/internal/v1/gateway/alive";
+
+}  // namespace
+
+Result<std::unique_ptr<App>> App::make(const Machine& machine, const Config& config,
+                                       Credentials credentials) {
+  auto upstream = http::Url::parse(config.upstream_url);
+  if (!upstream) return std::move(upstream).error().within("UpstreamServer.URL");
+  std::unique_ptr<App> app(new App(machine, config, *upstream, std::move(credentials)));
+  POSTERN_CHECK(app->bindings_.load());
+  return app;
+}
+
+App::App(const Machine& machine, const Config& config, const http::Url& upstream, Credentials credentials)
+    : machine_(machine),
+      config_(config),
+      signer_(std::move(credentials.link_secret)),
+      upstream_(machine.network, machine.clock, machine.executors,
+                {.url = upstream,
+                 .tls = credentials.upstream_tls,
+                 .artifact_tls = credentials.artifact_tls,
+                 .domain_whitelist = config.domain_whitelist}),
+      bindings_(machine.state, machine.clock, config.rebinding),
+      preauthorizer_(make_preauthorizer()),
+      gatekeeper_(config.mtls ? std::make_unique<Gatekeeper>(
+                                    bindings_, *preauthorizer_, machine.pool, machine.clock, machine.log,
+                                    GatekeeperOptions{.name_field = config.binding_name_field,
+                                                      .approved_path = config.approved_path})
+                              : nullptr),
+      catalog_(machine.state, machine.clock),
+      links_(upstream_, catalog_, signer_, machine.clock, machine.log,
+             {.enabled = config.proxies_artifacts,
+              .gateway_url = config.gateway_url,
+              .lifetime = config.link_lifetime}),
+      source_(upstream_, catalog_, metrics_, [this](ArtifactKey key) { return links_.renew(key); }),
+      cache_(source_, catalog_, machine.chunks, machine.pool, metrics_, machine.clock, machine.log,
+             machine.executors.front()),
+      relay_(upstream_, gatekeeper_.get(), links_, metrics_, machine.log, added_attributes()),
+      download_route_(cache_, signer_, metrics_, machine.clock, machine.log) {
+  add_routes();
+  const auto serve = [&](http::Router& router, std::shared_ptr<const TlsServerContext> tls) {
+    return std::make_unique<http::Server>(machine.network, machine.clock, machine.random, machine.log,
+                                          machine.executors, handler(router),
+                                          http::ServerOptions{.tls = std::move(tls)});
+  };
+  if (config.https.enabled) https_ = serve(device_router_, std::move(credentials.server_tls));
+  if (config.http.enabled) http_ = serve(plain_router_, nullptr);
+  if (config.metrics.enabled) metrics_server_ = serve(metrics_router_, nullptr);
+}
+
+std::unique_ptr<Preauthorizer> App::make_preauthorizer() {
+  if (!config_.upstream_certificate.empty()) return std::make_unique<CertificatePreauthorizer>(upstream_);
+  return std::make_unique<ManagementPreauthorizer>(upstream_, machine_.log, config_.mender_username,
+                                                   config_.mender_password);
+}
+
+std::vector<AttributeConfig> App::added_attributes() const {
+  std::vector<AttributeConfig> attributes;
+  if (!config_.device_system) return attributes;
+  attributes.push_back({.name = "mender_gateway_system_id", .value = config_.system_id});
+  attributes.insert(attributes.end(), config_.default_inventory.begin(), config_.default_inventory.end());
+  return attributes;
+}
+
+void App::add_routes() {
+  relay_.add_routes(device_router_);
+  download_route_.add_routes(device_router_);
+  const auto alive = [](http::Request&) -> net::awaitable<http::Response> {
+    co_return http::Response::empty(204);
+  };
+  device_router_.add("GET", kAliveRoute, alive);
+  plain_router_.add("GET", kAliveRoute, alive);
+  // Whoever demands certificates would undo that by a second door without any.
+  if (!config_.mtls) {
+    relay_.add_routes(plain_router_);
+    download_route_.add_routes(plain_router_);
+  }
+  metrics_router_.add("GET", "/metrics", [this](http::Request&) -> net::awaitable<http::Response> {
+    co_return http::Response::text(200, "text/plain; version=0.0.4", metrics_.text());
+  });
+}
+
+http::RequestHandler App::handler(http::Router& router) {
+  return [&router](http::Request& request) { return router.serve(request); };
+}
+
+Result<App::Listening> App::listen() {
+  Listening listening;
+  const auto start = [](http::Server* server, const std::string& at,
+                        std::optional<Endpoint>& where) -> Status {
+    if (server == nullptr) return {};
+    POSTERN_TRY(const Endpoint endpoint, Endpoint::parse(at));
+    POSTERN_TRY(where, server->listen(endpoint));
+    return {};
+  };
+  POSTERN_CHECK(start(https_.get(), config_.https.listen, listening.https));
+  POSTERN_CHECK(start(http_.get(), config_.http.listen, listening.http));
+  if (auto started = start(metrics_server_.get(), config_.metrics.listen, listening.metrics); !started) {
+    // Devices matter more than being watched (device-protocol 8.7).
+    machine_.log.error("gateway.metrics_not_served", {{"error", started.error().what}});
+    metrics_server_.reset();
+  }
+  return listening;
+}
+
+net::awaitable<Status> App::stop(Duration grace) {
+  // Readers that wait for a fill would wait for ever once it has stopped, so fills end first and tell them.
+  Status outcome = co_await cache_.stop();
+  for (http::Server* server : {https_.get(), http_.get(), metrics_server_.get()}) {
+    if (server == nullptr) continue;
+    if (auto stopped = co_await server->stop(grace); !stopped) outcome = std::move(stopped);
+  }
+  co_return outcome;
+}
+
+}  // namespace postern::gateway

@@ -1,0 +1,105 @@
+#include "gateway/cache/source.hpp"
+
+#include <charconv>
+
+namespace postern::gateway {
+namespace {
+
+/// Counts what crosses the uplink.
+class CountingBody final : public http::Body {
+ public:
+  CountingBody(std::unique_ptr<http::Body> body, Metrics& metrics)
+      : body_(std::move(body)), metrics_(metrics) {}
+  std::optional<std::uint64_t> length() const override { return body_->length(); }
+  net::awaitable<Result<Bytes>> next() override {
+    auto piece = co_await body_->next();
+    if (piece) metrics_.uplink_artifact_bytes += piece->size();
+    co_return piece;
+  }
+
+ private:
+  std::unique_ptr<http::Body> body_;
+  Metrics& metrics_;
+};
+
+struct ContentRange {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  std::uint64_t total = 0;
+};
+
+/// "bytes a-b/total", all of it.
+std::optional<ContentRange> parse_content_range(std::string_view text) {
+  ContentRange range;
+  const auto number = [&](std::uint64_t& out, std::string_view ending) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+    if (error != std::errc()) return false;
+    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+    if (!text.starts_with(ending)) return false;
+    text.remove_prefix(ending.size());
+    return true;
+  };
+  if (!text.starts_with("bytes ")) return std::nullopt;
+  text.remove_prefix(6);
+  if (!number(range.first, "-") || !number(range.last, "/") || !number(range.total, "") || !text.empty()) {
+    return std::nullopt;
+  }
+  if (range.first > range.last || range.last >= range.total) return std::nullopt;
+  return range;
+}
+
+bool is_dead_link(int status) {
+  return status == 400 || status == 401 || status == 403 || status == 404 || status == 410;
+}
+
+Error refused(int status) {
+  return is_dead_link(status)
+             ? not_found(fmt::format("the upstream answers {} to the artifact's link", status))
+             : transient(fmt::format("the upstream answers {} to the artifact's link", status));
+}
+
+}  // namespace
+
+net::awaitable<Result<http::Response>> Source::get(const ArtifactKey& key, std::uint64_t first,
+                                                   std::optional<std::uint64_t> last) {
+  POSTERN_CO_TRY(const std::string uri, catalog_.source_of(key));
+  POSTERN_CO_TRY(const http::Url url, http::Url::parse(uri));
+  http::Headers headers;
+  if (last) {
+    headers.set("Range", fmt::format("bytes={}-{}", first, *last));
+  } else if (first > 0) {
+    headers.set("Range", fmt::format("bytes={}-", first));
+  }
+  co_return co_await upstream_.get(url, std::move(headers));
+}
+
+net::awaitable<Result<SourceStream>> Source::open(ArtifactKey key, std::uint64_t first,
+                                                  std::optional<std::uint64_t> last) {
+  POSTERN_CO_TRY(auto response, co_await get(key, first, last));
+  if (is_dead_link(response.status)) {
+    if (auto renewed = co_await renew_(key); !renewed) co_return refused(response.status);
+    POSTERN_CO_TRY(response, co_await get(key, first, last));
+  }
+  const bool is_ranged = first > 0 || last.has_value();
+  SourceStream stream;
+  if (is_ranged) {
+    if (response.status != 206) co_return refused(response.status);
+    const auto range = parse_content_range(response.headers.find("Content-Range").value_or(""));
+    if (!range || range->first != first || range->last != last.value_or(range->total - 1)) {
+      co_return invalid("the upstream's answer to a ranged request has another range");
+    }
+    stream = {.body = nullptr, .first = first, .last = range->last, .total = range->total};
+  } else {
+    if (response.status != 200) co_return refused(response.status);
+    const auto length = response.body->length();
+    if (!length || *length == 0) co_return invalid("the upstream does not say how long the artifact is");
+    stream = {.body = nullptr, .first = 0, .last = *length - 1, .total = *length};
+  }
+  if (response.headers.find("Content-Encoding").value_or("identity") != "identity") {
+    co_return invalid("the upstream sends the artifact with a content coding that nobody asked for");
+  }
+  stream.body = std::make_unique<CountingBody>(std::move(response.body), metrics_);
+  co_return stream;
+}
+
+}  // namespace postern::gateway

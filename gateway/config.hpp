@@ -1,0 +1,81 @@
+// What postern-gateway can be told: mender-gateway.conf with its environment (device-protocol 8.2), and our
+// own keys under "Postern".
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "gateway/admission/binding.hpp"
+#include "shared/base/config.hpp"
+
+namespace postern::gateway {
+
+struct ListenerConfig {
+  bool enabled = false;
+  std::string listen;
+};
+
+struct AttributeConfig {
+  std::string name;
+  std::string value;
+};
+
+struct Config {
+  // Features
+  bool proxies_artifacts = false;
+  std::string gateway_url;  ///< how devices reach us; links begin with it
+  std::vector<std::string> domain_whitelist;
+  bool caches_artifacts = false;
+  std::string cache_path = "/var/cache/postern-gateway";
+  std::string signature_secret;  ///< base64; empty: one is made and kept
+  std::chrono::seconds link_lifetime = std::chrono::hours(24);
+  bool mtls = false;
+  std::string device_ca;
+  std::string mender_username;
+  std::string mender_password;
+  std::string blacklist_path;
+  bool ignore_device_expiry = false;
+  bool device_system = false;
+  std::string system_id;
+  std::vector<AttributeConfig> default_inventory;
+
+  // Listeners
+  ListenerConfig http{.enabled = false, .listen = ":80"};
+  ListenerConfig https{.enabled = false, .listen = ":443"};
+  ListenerConfig metrics{.enabled = false, .listen = ":9102"};
+  std::string minimum_tls_version = "1.2";
+  std::string server_certificate;
+  std::string server_key;
+
+  // Upstream
+  std::string upstream_url;
+  std::string upstream_ca;
+  bool upstream_insecure = false;
+
+  // Postern
+  std::string state_directory = "/var/lib/postern-gateway";
+  std::string upstream_certificate;  ///< our own, for postern-cloud
+  std::string upstream_key;
+  std::string device_crl;
+  bool require_crl = false;
+  Rebinding rebinding = Rebinding::same_subject;
+  std::string binding_name_field;  ///< empty: a certificate is known by its key
+  std::string approved_path;       ///< fingerprints that may take over an identity, one per line
+  std::uint64_t cache_bytes_max = std::uint64_t{16} << 30;
+  std::uint64_t cache_segment_bytes = std::uint64_t{1} << 30;
+  std::uint64_t free_bytes_min = std::uint64_t{256} << 20;
+  unsigned threads = 0;
+  unsigned pool_threads = 2;
+  std::chrono::seconds stop_grace{10};
+  LogLevel log_level = LogLevel::info;
+  LogFormat log_format = LogFormat::logfmt;
+};
+
+/// Reads the file, if there is one, and the environment. Errors: invalid, with everything that is wrong;
+/// not_found.
+Result<Config> load_config(const std::string& path, const Environment& environment, Log& log);
+
+/// Whether this can be run. Errors: invalid, naming the missing key.
+Status check_complete(const Config& config);
+
+}  // namespace postern::gateway

@@ -1,0 +1,30 @@
+// Serves artifacts by the links that this gateway has signed.
+#pragma once
+
+#include "gateway/cache/cache.hpp"
+#include "gateway/relay/links.hpp"
+#include "shared/http/router.hpp"
+
+namespace postern::gateway {
+
+/// GET of a link that Links has made (decisions 3 and 6): the link's life governs a first GET only; a ranged
+/// GET is answered 206, or the connection is closed. Thread-safe.
+class DownloadRoute {
+ public:
+  DownloadRoute(Cache& cache, const LinkSigner& signer, Metrics& metrics, Clock& clock, Log& log)
+      : cache_(cache), signer_(signer), metrics_(metrics), clock_(clock), log_(log) {}
+
+  void add_routes(http::Router& router);
+
+ private:
+  net::awaitable<http::Response> serve(http::Request& request);
+  net::awaitable<Result<http::Response>> answer(http::Request& request);
+
+  Cache& cache_;
+  const LinkSigner& signer_;
+  Metrics& metrics_;
+  Clock& clock_;
+  Log& log_;
+};
+
+}  // namespace postern::gateway

@@ -1,0 +1,74 @@
+#include "gateway/relay/links.hpp"
+
+#include <boost/json.hpp>
+
+#include "shared/http/answer.hpp"
+
+namespace postern::gateway {
+namespace {
+
+constexpr std::size_t kInstructionBytesMax = 1 << 20;
+
+std::string download_path(const ArtifactKey& key) {
+  return fmt::format("{}{}", kDownloadRoute.substr(0, kDownloadRoute.find('{')), to_text(key));
+}
+
+}  // namespace
+
+Result<CachedArtifact> Links::describe(const InstructionLink& link, const http::Url& url) const {
+  // Without a name for the artifact, its place without the signature is the most stable thing there is.
+  const std::string id = !link.artifact_id.empty()
+                             ? link.artifact_id
+                             : url.origin() + url.target.substr(0, url.target.find('?'));
+  return CachedArtifact{.key = artifact_key(upstream_.origin(), id),
+                        .upstream = upstream_.origin(),
+                        .artifact_id = id,
+                        .name = link.artifact_name,
+                        .source_uri = link.uri,
+                        .is_private = is_configuration_link(url)};
+}
+
+net::awaitable<Status> Links::take_over(boost::json::value& instruction, Poll poll) {
+  if (!options_.enabled) co_return Status{};
+  const auto link = read_instruction(instruction);
+  if (!link) {
+    log_.warn("relay.instruction_not_understood", {{"error", link.error().what}});
+    co_return Status{};
+  }
+  const auto url = http::Url::parse(link->uri);
+  if (!url || !upstream_.may_fetch(*url)) {
+    log_.warn("relay.link_not_taken_over",
+              {{"deployment", link->deployment_id},
+               {"artifact", link->artifact_name},
+               {"host", url ? url->endpoint.host : "?"},
+               {"error", "its host is neither the upstream server nor in DomainWhitelist"}});
+    co_return Status{};
+  }
+  POSTERN_CO_TRY(const CachedArtifact artifact, describe(*link, *url));
+  POSTERN_CO_CHECK(co_await catalog_.note_source(artifact));
+  polls_.note(artifact.key, std::move(poll));
+  const WallTime expires = clock_.wall() + options_.lifetime;
+  set_link(instruction, options_.gateway_url + signer_.sign(download_path(artifact.key), expires),
+           to_rfc3339(expires));
+  co_return Status{};
+}
+
+net::awaitable<Status> Links::renew(ArtifactKey key) {
+  const auto poll = polls_.find(key);
+  if (!poll) co_return not_found("no device is known that was told to install it");
+  POSTERN_CO_TRY(auto response, co_await upstream_.send(poll->to_request()));
+  POSTERN_CO_TRY(const std::string body, co_await http::read_all(*response.body, kInstructionBytesMax));
+  if (response.status != 200) {
+    co_return not_found(
+        fmt::format("the upstream answers {} where it gave out a link before", response.status));
+  }
+  POSTERN_CO_TRY(const auto instruction, http::parse_json(body));
+  POSTERN_CO_TRY(const InstructionLink link, read_instruction(instruction));
+  POSTERN_CO_TRY(const http::Url url, http::Url::parse(link.uri));
+  POSTERN_CO_TRY(const CachedArtifact artifact, describe(link, url));
+  if (artifact.key != key) co_return not_found("the device has another deployment now");
+  log_.info("relay.link_renewed", {{"artifact", artifact.name}, {"deployment", link.deployment_id}});
+  co_return co_await catalog_.note_source(artifact);
+}
+
+}  // namespace postern::gateway
