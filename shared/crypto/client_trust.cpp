@@ -8,14 +8,17 @@ std::optional<ClientRefusal> ClientTrust::check(std::span<const Certificate> cha
   if (const auto usable = check_usage(leaf, CertificateUsage::tls_client); !usable) {
     return ClientRefusal{ClientFault::unusable, usable.error().what};
   }
-  const WallTime last_second = leaf.not_after() - std::chrono::seconds(1);
-  const WallTime at = options_.ignore_expiry ? std::min(now, last_second) : now;
-  // Looked at before the chain, so that a stranger and an old friend get different answers.
-  const auto valid = check_validity(leaf, at);
-  if (const auto known = verify_chain(chain, options_.authorities, at); !known) {
-    const bool is_old = !valid && verify_chain(chain, options_.authorities, last_second).has_value();
-    return is_old ? ClientRefusal{ClientFault::expired, valid.error().what}
-                  : ClientRefusal{ClientFault::unknown_authority, known.error().what};
+  // Without the time first, so that a stranger and an old friend get different answers.
+  if (const auto known = verify_chain(chain, options_.authorities, std::nullopt); !known) {
+    return ClientRefusal{ClientFault::unknown_authority, known.error().what};
+  }
+  if (!options_.ignore_expiry || now < leaf.not_before()) {
+    if (const auto valid = check_validity(leaf, now); !valid) {
+      return ClientRefusal{ClientFault::expired, valid.error().what};
+    }
+    if (const auto valid = verify_chain(chain, options_.authorities, now); !valid) {
+      return ClientRefusal{ClientFault::expired, valid.error().what};
+    }
   }
   for (const Certificate& certificate : chain) {
     if (!options_.revocations.is_revoked(certificate)) continue;

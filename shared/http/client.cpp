@@ -164,7 +164,8 @@ net::awaitable<Result<Response>> Client::exchange(std::shared_ptr<Connection> co
   bool chunked = false;
   std::string head = head_of(url, request, chunked);
   Stream& stream = *connection->stream;
-  const auto written = co_await write_message(stream, std::move(head), request.body.get(), chunked, [] {});
+  const auto written =
+      co_await write_message(stream, std::move(head), request.body.get(), chunked, [](bool) {});
   // A server that refuses a body answers before it has read it all; that answer tells more than our broken
   // pipe. It is on its way already then, so there is no long wait for it.
   const Duration wait = written ? options_.response_max : std::min(options_.response_max, kRefusalMax);

@@ -76,10 +76,11 @@ net::awaitable<Status> write_piece(Stream& stream, std::string_view head, Bytes 
 }  // namespace
 
 net::awaitable<Result<std::uint64_t>> write_message(Stream& stream, std::string head, Body* body,
-                                                    bool chunked, BeforeWait before_wait) {
+                                                    bool chunked, const OnPeerWait& on_peer_wait) {
   if (body == nullptr) {
-    before_wait();
+    on_peer_wait(true);
     POSTERN_CO_CHECK(co_await stream.write_bytes(as_bytes(head)));
+    on_peer_wait(false);
     co_return std::uint64_t{0};
   }
   std::uint64_t total = 0;
@@ -87,9 +88,10 @@ net::awaitable<Result<std::uint64_t>> write_message(Stream& stream, std::string 
     POSTERN_CO_TRY(const Bytes piece, co_await body->next());
     total += piece.size();
     if (!chunked && total > *body->length()) co_return bug("body is longer than it said");
-    before_wait();
     if (!piece.empty() || chunked || !head.empty()) {
+      on_peer_wait(true);
       POSTERN_CO_CHECK(co_await write_piece(stream, head, piece, chunked));
+      on_peer_wait(false);
     }
     head.clear();
     if (piece.empty()) break;

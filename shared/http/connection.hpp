@@ -39,14 +39,15 @@ class MessageReader {
   std::size_t end_ = 0;
 };
 
-/// Called before each wait on the peer, so that the owner can move its deadline.
-using BeforeWait = std::function<void()>;
+/// Told when a wait on the peer begins (true) and when it has ended (false), so that the owner can keep a
+/// deadline for the peer alone: how long a body takes for its next piece is the body's affair.
+using OnPeerWait = std::function<void(bool begins)>;
 
 /// Writes a head and a body behind it: as it is when its length is known, else in chunks. The head leaves
 /// together with the body's first piece. Returns the number of body bytes. Errors: those of the stream and of
 /// the body; bug when the body is shorter or longer than it said.
 net::awaitable<Result<std::uint64_t>> write_message(Stream& stream, std::string head, Body* body,
-                                                    bool chunked, BeforeWait before_wait);
+                                                    bool chunked, const OnPeerWait& on_peer_wait);
 
 /// Appends "name: value\r\n". Line breaks in a value are dropped, so that no value can add a field.
 void append_field(std::string& head, std::string_view name, std::string_view value);

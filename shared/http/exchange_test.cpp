@@ -26,6 +26,23 @@ class Pieces final : public Body {
   int left_;
 };
 
+/// Two pieces, each of which takes longer than any peer may.
+class Patient final : public Body {
+ public:
+  explicit Patient(Clock& clock) : clock_(clock) {}
+  std::optional<std::uint64_t> length() const override { return 4; }
+  net::awaitable<Result<Bytes>> next() override {
+    if (given_ == 2) co_return Bytes{};
+    POSTERN_CO_CHECK(co_await clock_.sleep(50s));
+    ++given_;
+    co_return as_bytes("ab");
+  }
+
+ private:
+  Clock& clock_;
+  int given_ = 0;
+};
+
 class ExchangeTest : public ::testing::Test {
  protected:
   ExchangeTest() { start({}); }
@@ -43,6 +60,11 @@ class ExchangeTest : public ::testing::Test {
     if (request.path == "/pieces") {
       Response response;
       response.body = std::make_unique<Pieces>(50'000);
+      co_return response;
+    }
+    if (request.path == "/patient") {
+      Response response;
+      response.body = std::make_unique<Patient>(loop_.clock());
       co_return response;
     }
     if (request.path == "/count") {
@@ -104,6 +126,12 @@ TEST_F(ExchangeTest, StreamsUploadsWithLengthAndInChunks) {
             "200 1000000");
   EXPECT_EQ(*loop_.run(fetch(client, "http://cloud/count", make("PUT", std::make_unique<Pieces>(50'000)))),
             "200 300000");
+}
+
+TEST_F(ExchangeTest, ABodyMayTakeLongerForAPieceThanAPeerMay) {
+  start({.progress_max = 10s});
+  Client client(network_, loop_.clock(), {});
+  EXPECT_EQ(*loop_.run(fetch(client, "http://cloud/patient", make("GET"))), "200 abab");
 }
 
 TEST_F(ExchangeTest, ABodyThatFailsEndsTheRequestWithItsOwnError) {

@@ -17,7 +17,7 @@ constexpr std::chrono::seconds kUnwind{5};
 constexpr std::chrono::seconds kLinger{5};
 constexpr std::size_t kLingerBytesMax = 8 << 20;
 constexpr std::size_t kRequestIdBytesMax = 128;
-constexpr auto kNoDeadline = std::chrono::hours(24 * 365);
+constexpr Duration kNoDeadline = std::chrono::hours(24 * 365);
 
 /// Sun, 06 Nov 1994 08:49:37 GMT
 std::string http_date(WallTime time) {
@@ -242,8 +242,9 @@ net::awaitable<Server::Session::Next> Server::Session::respond(const Request& re
   std::string head = head_of(request, response, keep_alive, chunked);
   const bool headers_only = request.method == "HEAD" || has_no_body(response.status);
   Body* body = headers_only ? nullptr : response.body.get();
-  const auto written = co_await write_message(*stream_, std::move(head), body, chunked && body != nullptr,
-                                              [this] { guard_.expires_in(server_.options_.progress_max); });
+  const auto written = co_await write_message(
+      *stream_, std::move(head), body, chunked && body != nullptr,
+      [this](bool begins) { guard_.expires_in(begins ? server_.options_.progress_max : kNoDeadline); });
   log_request(request, response.status, written.value_or(0), begun);
   if (!written) {
     server_.log_.debug("http.answer_cut", {{"request", request.id}, {"error", written.error().what}});
@@ -275,7 +276,8 @@ net::awaitable<void> Server::Session::refuse(const Error& error) {
   server_.log_.debug("http.request_refused",
                      {{"request", nameless.id}, {"peer", stream_->peer()}, {"error", error.what}});
   guard_.expires_in(kLinger);
-  const auto written = co_await write_message(*stream_, std::move(head), response.body.get(), false, [] {});
+  const auto written =
+      co_await write_message(*stream_, std::move(head), response.body.get(), false, [](bool) {});
   if (!written) co_return;
   if (auto ended = co_await stream_->shutdown(); !ended) co_return;
   // The rest of a refused head is not worth parsing; it is only read so that the answer arrives.
