@@ -9,15 +9,18 @@ App::App(const Machine& machine, std::unique_ptr<Directory> artifacts, Secrets s
       device_tokens_(std::move(secrets.device_tokens)),
       user_tokens_(std::move(secrets.user_tokens)),
       links_(std::move(secrets.link_secret)),
-      plane_(store_, device_tokens_, links_, machine.clock, machine.random, machine.log,
+      registry_(store_, machine.clock, machine.random, machine.log, options_.gateways),
+      plane_(store_, registry_, device_tokens_, links_, machine.clock, machine.random, machine.log,
              {.public_url = options_.public_url, .link_lifetime = options_.link_lifetime}),
       accounts_(store_, user_tokens_, machine.pool, machine.clock, machine.random, machine.log),
       intake_(store_, blobs_, machine.pool, machine.clock, machine.random, machine.log),
       device_routes_(plane_, machine.log),
-      download_route_(store_, blobs_, links_, machine.pool, machine.clock, machine.log),
+      download_route_(store_, blobs_, links_, registry_, machine.pool, machine.clock, machine.log),
+      gateway_routes_(store_, registry_, machine.clock, machine.random, machine.log),
       gate_(accounts_, machine.log),
       useradm_(accounts_),
       devauth_(store_, machine.clock, machine.random, machine.log),
+      gateways_(store_, registry_),
       inventory_(store_),
       artifacts_(store_, intake_),
       deployments_(store_, machine.clock, machine.random, machine.log),
@@ -27,8 +30,10 @@ App::App(const Machine& machine, std::unique_ptr<Directory> artifacts, Secrets s
 http::RequestHandler App::route() {
   device_routes_.add_routes(router_);
   download_route_.add_routes(router_);
+  gateway_routes_.add_routes(router_);
   useradm_.add_routes(router_, gate_);
   devauth_.add_routes(router_, gate_);
+  gateways_.add_routes(router_, gate_);
   inventory_.add_routes(router_, gate_);
   artifacts_.add_routes(router_, gate_);
   deployments_.add_routes(router_, gate_);
@@ -43,6 +48,12 @@ net::awaitable<Status> App::recover() {
     return {};
   }));
   co_return blobs_.keep_only(ids);
+}
+
+net::awaitable<Status> App::stop(Duration grace) {
+  const Status stopped = co_await server_.stop(grace);
+  const Status flushed = co_await registry_.flush();
+  co_return stopped ? flushed : stopped;
 }
 
 Result<Endpoint> App::listen(const Endpoint& at) {

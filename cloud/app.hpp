@@ -3,9 +3,11 @@
 #pragma once
 
 #include "cloud/api/download.hpp"
+#include "cloud/api/gateways.hpp"
 #include "cloud/api/management/artifacts.hpp"
 #include "cloud/api/management/deployments.hpp"
 #include "cloud/api/management/devauth.hpp"
+#include "cloud/api/management/gateways.hpp"
 #include "cloud/api/management/inventory.hpp"
 #include "cloud/api/management/useradm.hpp"
 #include "cloud/plane.hpp"
@@ -31,7 +33,8 @@ struct AppOptions {
   std::string public_url;  ///< what download links begin with; empty: https:// and where it listens
   std::chrono::seconds link_lifetime = std::chrono::hours(24);
   std::uint64_t free_bytes_min = 0;
-  std::shared_ptr<const TlsServerContext> tls;  ///< null: plain HTTP, for tests
+  std::shared_ptr<const TlsServerContext> tls;   ///< null: plain HTTP, for tests
+  std::shared_ptr<const GatewayTrust> gateways;  ///< by which `tls` checks clients; null: there are none
 };
 
 class App {
@@ -42,8 +45,9 @@ class App {
   net::awaitable<Status> recover();
   /// Starts to serve; returns where. Runs before, or on, the first executor.
   Result<Endpoint> listen(const Endpoint& at);
-  /// Stops serving; requests under way have `grace` to end. Runs on: the first executor.
-  net::awaitable<Status> stop(Duration grace) { return server_.stop(grace); }
+  /// Stops serving; requests under way have `grace` to end. Then what is kept in memory is stored. Runs on:
+  /// the first executor.
+  net::awaitable<Status> stop(Duration grace);
 
   Accounts& accounts() { return accounts_; }
 
@@ -56,6 +60,7 @@ class App {
   DeviceTokens device_tokens_;
   UserTokens user_tokens_;
   LinkSigner links_;
+  GatewayRegistry registry_;
 
   CloudPlane plane_;
   Accounts accounts_;
@@ -63,9 +68,11 @@ class App {
 
   device_api::Server device_routes_;
   DownloadRoute download_route_;
+  GatewayRoutes gateway_routes_;
   management::Gate gate_;
   management::Useradm useradm_;
   management::Devauth devauth_;
+  management::Gateways gateways_;
   management::InventoryRoutes inventory_;
   management::Artifacts artifacts_;
   management::Deployments deployments_;

@@ -19,6 +19,8 @@ Result<Config> load_config(const std::string& path, const Environment& environme
   reader.string("Listen", "POSTERN_CLOUD_LISTEN", &config.listen);
   reader.string("Certificate", "POSTERN_CLOUD_CERTIFICATE", &config.certificate);
   reader.string("Key", "POSTERN_CLOUD_KEY", &config.key);
+  reader.string("GatewayCA", "POSTERN_CLOUD_GATEWAY_CA", &config.gateway_ca);
+  reader.string("GatewayCRL", "POSTERN_CLOUD_GATEWAY_CRL", &config.gateway_crl);
   reader.string("URL", "POSTERN_CLOUD_URL", &config.url);
   reader.string("LogLevel", "POSTERN_CLOUD_LOG_LEVEL", &level);
   reader.string("LogFormat", "POSTERN_CLOUD_LOG_FORMAT", &format);
@@ -48,6 +50,9 @@ Status check_complete(const Config& config) {
   if (config.data_directory.empty()) return missing("DataDirectory", "--data");
   if (config.certificate.empty()) return missing("Certificate", "--cert");
   if (config.key.empty()) return missing("Key", "--key");
+  if (!config.gateway_crl.empty() && config.gateway_ca.empty()) {
+    return invalid("GatewayCRL revokes nothing without GatewayCA: give --gateway-ca as well");
+  }
   return {};
 }
 

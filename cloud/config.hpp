@@ -14,8 +14,11 @@ struct Config {
   std::string listen = "127.0.0.1:8443";  ///< "Listen": host:port; port 0 is any free one
   std::string certificate;                ///< "Certificate": PEM file, leaf first
   std::string key;                        ///< "Key": PEM file
-  std::string url;                        ///< "URL": how devices reach this server; empty: https://<listen>
-  LogLevel log_level = LogLevel::info;    ///< "LogLevel": debug, info, warn, error
+  /// "GatewayCA": PEM file of the certificates that sign those of gateways; empty: there are no gateways
+  std::string gateway_ca;
+  std::string gateway_crl;              ///< "GatewayCRL": PEM file of their revocation lists; may be empty
+  std::string url;                      ///< "URL": how devices reach this server; empty: https://<listen>
+  LogLevel log_level = LogLevel::info;  ///< "LogLevel": debug, info, warn, error
   LogFormat log_format = LogFormat::logfmt;        ///< "LogFormat": logfmt, json
   unsigned threads = 0;                            ///< "Threads": 0 is one per core
   unsigned pool_threads = 4;                       ///< "PoolThreads": for work that blocks

@@ -46,6 +46,16 @@ TEST_F(CloudConfigTest, EveryWrongKeyIsNamed) {
   }
 }
 
+TEST_F(CloudConfigTest, ARevocationListNeedsItsAuthority) {
+  const auto config = load_config("", only("POSTERN_CLOUD_GATEWAY_CRL", "list"), log_);
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->gateway_crl, "list");
+  Config complete{.data_directory = "d", .certificate = "c", .key = "k", .gateway_crl = config->gateway_crl};
+  EXPECT_FALSE(check_complete(complete));
+  complete.gateway_ca = "ca";
+  EXPECT_TRUE(check_complete(complete));
+}
+
 TEST_F(CloudConfigTest, SaysWhatIsMissing) {
   const auto complete = check_complete({.data_directory = "d", .certificate = "c"});
   ASSERT_FALSE(complete);

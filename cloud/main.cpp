@@ -1,18 +1,15 @@
 // postern-cloud: serves devices and operators, and makes the first user.
 #include <csignal>
 #include <iostream>
-#include <list>
-#include <thread>
 
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <CLI/CLI.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/signal_set.hpp>
 
 #include "cloud/app.hpp"
 #include "cloud/config.hpp"
 #include "shared/async/run.hpp"
+#include "shared/async/service.hpp"
 #include "shared/transport/tcp.hpp"
 
 namespace postern::cloud {
@@ -29,17 +26,9 @@ Exit status: 0 after an orderly end, 1 when something failed, 2 for wrong usage.
 
 struct CommandLine {
   std::string config_path;
-  std::string data, listen, certificate, key, url;
+  std::string data, listen, certificate, key, url, gateway_ca, gateway_crl;
   std::string user_name, password;
 };
-
-/// The largest number of open files that we may have: each connection takes one.
-void raise_file_limit(Log& log) {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) log.warn("cloud.file_limit_not_raised");
-}
 
 Result<Config> configure(const CommandLine& line, Log& log) {
   POSTERN_TRY(Config config, load_config(line.config_path, system_environment(), log));
@@ -51,71 +40,42 @@ Result<Config> configure(const CommandLine& line, Log& log) {
   flag(line.certificate, config.certificate);
   flag(line.key, config.key);
   flag(line.url, config.url);
+  flag(line.gateway_ca, config.gateway_ca);
+  flag(line.gateway_crl, config.gateway_crl);
   while (config.url.ends_with('/')) config.url.pop_back();
   return config;
 }
 
-Result<std::shared_ptr<const TlsServerContext>> load_tls(const Config& config) {
-  POSTERN_TRY(std::string chain, read_file(config.certificate));
-  POSTERN_TRY(std::string key, read_file(config.key));
-  return TlsServerContext::make(
-      {.certificate_chain_pem = std::move(chain), .private_key_pem = std::move(key)});
+/// Null when no gateways are configured.
+Result<std::shared_ptr<const GatewayTrust>> load_gateways(const Config& config, Clock& clock, Log& log) {
+  if (config.gateway_ca.empty()) return nullptr;
+  return GatewayTrust::load(config.gateway_ca, config.gateway_crl, clock.wall(), log);
 }
 
-/// One thread and one event loop per core.
-class Loops {
- public:
-  explicit Loops(unsigned count) {
-    for (unsigned i = 0; i < std::max(1U, count); ++i) contexts_.emplace_back(1);
+Result<std::shared_ptr<const TlsServerContext>> load_tls(const Config& config,
+                                                         std::shared_ptr<const GatewayTrust> gateways,
+                                                         Clock& clock) {
+  POSTERN_TRY(std::string chain, read_file(config.certificate));
+  POSTERN_TRY(std::string key, read_file(config.key));
+  TlsServerOptions options{.certificate_chain_pem = std::move(chain), .private_key_pem = std::move(key)};
+  if (gateways) {
+    options.check_client = [gateways = std::move(gateways), &clock](std::span<const Certificate> shown) {
+      return gateways->check(shown, clock.wall());
+    };
   }
-  std::vector<net::any_io_executor> executors() {
-    std::vector<net::any_io_executor> all;
-    for (net::io_context& context : contexts_) all.emplace_back(context.get_executor());
-    return all;
-  }
-  net::io_context& first() { return contexts_.front(); }
-  /// Runs until stop().
-  void run() {
-    std::vector<std::jthread> threads;
-    std::list<net::executor_work_guard<net::io_context::executor_type>> guards;
-    for (net::io_context& context : contexts_) guards.emplace_back(context.get_executor());
-    for (auto context = std::next(contexts_.begin()); context != contexts_.end(); ++context) {
-      threads.emplace_back([context] { context->run(); });
-    }
-    contexts_.front().run();
-  }
-  void stop() {
-    for (net::io_context& context : contexts_) context.stop();
-  }
-
- private:
-  std::list<net::io_context> contexts_;
-};
-
-/// Waits for a signal, then for an orderly end; a second signal ends the wait.
-net::awaitable<void> stop_at_signal(net::signal_set& signals, App& app, Loops& loops, Duration grace,
-                                    Log& log) {
-  const int number = co_await signals.async_wait(net::use_awaitable);
-  log.info("cloud.stopping", {{"signal", number}, {"grace_ms", grace / std::chrono::milliseconds(1)}});
-  signals.async_wait([&](const auto& error, int) {
-    if (!error) std::_Exit(1);
-  });
-  if (auto stopped = co_await app.stop(grace); !stopped)
-    log.warn("cloud.stop_incomplete", {{"error", stopped.error().what}});
-  signals.cancel();
-  loops.stop();
+  return TlsServerContext::make(options);
 }
 
 Status serve(const Config& config, Log& log) {
   POSTERN_CHECK(check_complete(config));
   POSTERN_TRY(const Endpoint listen_at, Endpoint::parse(config.listen));
-  POSTERN_TRY(auto tls, load_tls(config));
-  raise_file_limit(log);
   SystemClock clock;
+  POSTERN_TRY(auto gateways, load_gateways(config, clock, log));
+  POSTERN_TRY(auto tls, load_tls(config, gateways, clock));
+  raise_file_limit(log);
   SystemRandom random;
   SystemNetwork network;
-  Loops loops(config.threads == 0 ? std::thread::hardware_concurrency() : config.threads);
-  net::signal_set signals(loops.first(), SIGTERM, SIGINT);  // from here on no signal is lost
+  Service service("cloud", config.threads, log);
   Pool pool(config.pool_threads);
   POSTERN_CHECK(open_directory(config.data_directory));  // makes it
   POSTERN_TRY(const auto database,
@@ -128,21 +88,18 @@ Status serve(const Config& config, Log& log) {
            .log = log,
            .database = *database,
            .pool = pool,
-           .executors = loops.executors()},
+           .executors = service.executors()},
           std::move(artifacts), std::move(secrets),
           {.public_url = config.url,
            .link_lifetime = config.link_lifetime,
            .free_bytes_min = config.free_bytes_min,
-           .tls = std::move(tls)});
+           .tls = std::move(tls),
+           .gateways = std::move(gateways)});
   net::io_context starter;
   POSTERN_CHECK(run(starter, app.recover()));
   POSTERN_TRY(const Endpoint endpoint, app.listen(listen_at));
-  net::co_spawn(loops.first(), stop_at_signal(signals, app, loops, config.stop_grace, log),
-                [](const std::exception_ptr& failure) {
-                  if (failure) std::rethrow_exception(failure);
-                });
   log.info("cloud.started", {{"listen", endpoint.to_string()}, {"data", config.data_directory}});
-  loops.run();
+  service.run([&](Duration grace) { return app.stop(grace); }, config.stop_grace);
   log.info("cloud.stopped");
   return {};
 }
@@ -185,6 +142,12 @@ int main(int argc, char** argv) {
       ->type_name("HOST:PORT");
   program.add_option("--cert", line.certificate, "Server certificate, leaf first (PEM)")->type_name("FILE");
   program.add_option("--key", line.key, "Its private key (PEM)")->type_name("FILE");
+  program
+      .add_option("--gateway-ca", line.gateway_ca,
+                  "Certificates that sign those of gateways (PEM); clients are asked for theirs then")
+      ->type_name("FILE");
+  program.add_option("--gateway-crl", line.gateway_crl, "Revocation lists of gateways' certificates (PEM)")
+      ->type_name("FILE");
   program
       .add_option("--url", line.url,
                   "How devices reach this server; links begin with it (default: https://LISTEN)")

@@ -24,9 +24,10 @@ std::string download_path(std::string_view deployment_id, std::string_view artif
   return fmt::format("/api/devices/v1/deployments/download/artifact/{}/{}", deployment_id, artifact_id);
 }
 
-CloudPlane::CloudPlane(Store& store, DeviceTokens& tokens, const LinkSigner& links, Clock& clock,
-                       Random& random, Log& log, Options options)
+CloudPlane::CloudPlane(Store& store, GatewayRegistry& gateways, DeviceTokens& tokens, const LinkSigner& links,
+                       Clock& clock, Random& random, Log& log, Options options)
     : store_(store),
+      gateways_(gateways),
       tokens_(tokens),
       links_(links),
       clock_(clock),
@@ -34,28 +35,32 @@ CloudPlane::CloudPlane(Store& store, DeviceTokens& tokens, const LinkSigner& lin
       log_(log),
       options_(std::move(options)) {}
 
-net::awaitable<Result<std::string>> CloudPlane::authenticate(AuthRequest request) {
+net::awaitable<Result<std::string>> CloudPlane::authenticate(AuthRequest request, Arrival arrival) {
+  POSTERN_CO_TRY(const Place place, co_await gateways_.place_of(std::move(arrival)));
   Admission admission;
   POSTERN_CO_CHECK(co_await store_.read([&](const ReadTx& tx) -> Status {
-    POSTERN_TRY(admission, inspect(tx, request));
+    POSTERN_TRY(admission, inspect(tx, request, place));
     return {};
   }));
   const WallTime now = clock_.wall();
   if (admission.must_store) {
     const FreshIds fresh{.device = random_.uuid(), .auth_set = random_.uuid()};
     POSTERN_CO_CHECK(co_await store_.transact([&](WriteTx& tx) -> Status {
-      POSTERN_TRY(admission, admit(tx, request, fresh, now));
+      POSTERN_TRY(admission, admit(tx, request, place, fresh, now));
       return {};
     }));
     log_.info("device.auth_requested", {{"device", admission.device_id},
                                         {"auth_set", admission.auth_set_id},
-                                        {"accepted", admission.is_accepted}});
+                                        {"accepted", admission.is_accepted},
+                                        {"site", to_string(place)},
+                                        {"gateway", place.gateway_name}});
+    if (admission.moved_from) log_move(admission.device_id, *admission.moved_from, place);
   }
   if (!admission.is_accepted) co_return unauthorized("dev auth: unauthorized");
   co_return tokens_.issue(admission.auth_set_id, admission.device_id, now);
 }
 
-net::awaitable<Result<Caller>> CloudPlane::identify(std::string token) {
+net::awaitable<Result<Caller>> CloudPlane::identify(std::string token, Arrival arrival) {
   POSTERN_CO_TRY(const TokenClaims claims, tokens_.check(token, clock_.wall()));
   std::optional<TokenOwner> owner;
   POSTERN_CO_CHECK(co_await store_.read([&](const ReadTx& tx) -> Status {
@@ -63,7 +68,23 @@ net::awaitable<Result<Caller>> CloudPlane::identify(std::string token) {
     return {};
   }));
   if (!owner || owner->device_id != claims.subject) co_return unauthorized("token is not on record");
+  POSTERN_CO_TRY(const Place place, co_await gateways_.place_of(std::move(arrival)));
+  if (owner->place != place) {
+    std::optional<Place> moved_from;
+    POSTERN_CO_CHECK(co_await store_.transact([&, now = clock_.wall()](WriteTx& tx) -> Status {
+      POSTERN_TRY(moved_from, arrive(tx, claims.id, place, now));
+      return {};
+    }));
+    if (moved_from) log_move(owner->device_id, *moved_from, place);
+  }
   co_return Caller{.device_id = std::move(owner->device_id), .ordinal = owner->ordinal};
+}
+
+void CloudPlane::log_move(std::string_view device_id, const Place& from, const Place& to) {
+  log_.info("device.moved", {{"device", device_id},
+                             {"from", to_string(from)},
+                             {"to", to_string(to)},
+                             {"gateway", to.gateway_name}});
 }
 
 Instruction CloudPlane::to_instruction(const std::string& deployment_id, const Artifact& artifact) const {

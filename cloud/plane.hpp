@@ -1,9 +1,11 @@
-// The device plane of the cloud: devices that talk to it directly.
+// The device plane of the cloud: devices that talk to it directly, or through a gateway that hands their
+// requests on.
 #pragma once
 
 #include <memory>
 
 #include "cloud/auth/tokens.hpp"
+#include "cloud/gateways/registry.hpp"
 #include "cloud/store/store.hpp"
 #include "shared/base/log.hpp"
 #include "shared/base/random.hpp"
@@ -20,14 +22,14 @@ class CloudPlane final : public DevicePlane {
     std::chrono::seconds link_lifetime = std::chrono::hours(24);  // device-protocol 2.4
   };
 
-  CloudPlane(Store& store, DeviceTokens& tokens, const LinkSigner& links, Clock& clock, Random& random,
-             Log& log, Options options);
+  CloudPlane(Store& store, GatewayRegistry& gateways, DeviceTokens& tokens, const LinkSigner& links,
+             Clock& clock, Random& random, Log& log, Options options);
 
   /// For a server that knows its address only once it listens. Call it before the first request comes.
   void set_public_url(std::string url) { options_.public_url = std::move(url); }
 
-  net::awaitable<Result<std::string>> authenticate(AuthRequest request) override;
-  net::awaitable<Result<Caller>> identify(std::string token) override;
+  net::awaitable<Result<std::string>> authenticate(AuthRequest request, Arrival arrival) override;
+  net::awaitable<Result<Caller>> identify(std::string token, Arrival arrival) override;
   net::awaitable<Result<std::optional<Instruction>>> next_deployment(Caller caller,
                                                                      rollout::Device device) override;
   net::awaitable<Status> report_status(Caller caller, std::string deployment_id, rollout::DeviceStatus status,
@@ -38,9 +40,11 @@ class CloudPlane final : public DevicePlane {
                                         InventoryMode mode) override;
 
  private:
+  void log_move(std::string_view device_id, const Place& from, const Place& to);
   Instruction to_instruction(const std::string& deployment_id, const Artifact& artifact) const;
 
   Store& store_;
+  GatewayRegistry& gateways_;
   DeviceTokens& tokens_;
   const LinkSigner& links_;
   Clock& clock_;

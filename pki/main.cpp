@@ -24,7 +24,7 @@ constexpr std::string_view kExamples = R"(Examples:
   postern-pki init pki --name "Plant 4"
   postern-pki issue server --name cloud --dns cloud.example.com --out cloud
   postern-pki issue server --name gw-inside --dns gateway.plant --ip 10.0.0.1 --out gw-inside
-  postern-pki issue gateway --name plant-4 --out gw-outside
+  postern-pki issue gateway --name gw-4 --site plant-4 --out gw-outside
   postern-pki issue device --name press-7 --out press-7
   postern-pki issue plan-signing --name cloud --out plan
   postern-pki revoke press-7.crt
@@ -43,6 +43,7 @@ struct Arguments {
   std::string authority = "./pki";
   std::string path;  ///< of init, revoke and show
   std::string name;
+  std::string site;
   std::string key = "ecdsa";
   std::string request;
   std::string prefix;
@@ -74,10 +75,13 @@ Status run_init(const Arguments& in, Tools& tools) {
 }
 
 Status run_issue(const Profile& profile, const Arguments& in, Tools& tools) {
-  IssueOrder order{
-      .leaf = {.name = in.name, .dns_names = in.dns_names, .ip_addresses = in.ip_addresses, .days = in.days},
-      .key_type = *parse_key_type(in.key),
-      .prefix = in.prefix};
+  IssueOrder order{.leaf = {.name = in.name,
+                            .dns_names = in.dns_names,
+                            .ip_addresses = in.ip_addresses,
+                            .days = in.days,
+                            .site = in.site},
+                   .key_type = *parse_key_type(in.key),
+                   .prefix = in.prefix};
   if (!in.request.empty()) order.request_path = in.request;
   POSTERN_TRY(Authority authority, Authority::open(in.authority, tools.clock, tools.random));
   POSTERN_TRY(const IssuedFiles issued, issue_files(authority, profile, order));
@@ -222,6 +226,9 @@ class CommandLine {
         dns->type_size(1)->expected(1)->take_all();
         ip->type_size(1)->expected(1)->take_all();
       }
+      if (profile.has_site) {
+        command->add_option("--site", in_.site, "Site that it serves, 1 to 64 characters [its name]");
+      }
       add_days(command, "How long it lives, at most as long as its root", profile.days);
       CLI::Option* key = add_key(command);
       command->add_option("--csr", in_.request, "Certify the key of this signing request (PEM) and make none")
@@ -235,7 +242,8 @@ class CommandLine {
     }
     issue->get_subcommand("gateway")->footer(
         "This is the certificate that a gateway shows to its cloud. For the listener that its devices\n"
-        "connect to it needs another one, of kind server.");
+        "connect to it needs another one, of kind server. Gateways that stand in for one another have names\n"
+        "of their own and one --site.");
     issue->get_subcommand("plan-signing")
         ->footer(
             "Writes PREFIX.pub as well. Each has a number in its subject, counted from 1; to roll over, "

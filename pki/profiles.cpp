@@ -37,6 +37,9 @@ Result<CertificateSpec> leaf_spec(const Profile& profile, const LeafRequest& req
   if (!profile.has_addresses && has_addresses) {
     return invalid(fmt::format("a {} certificate has no DNS names and no IP addresses", profile.name));
   }
+  if (!profile.has_site && !request.site.empty()) {
+    return invalid(fmt::format("a {} certificate has no site", profile.name));
+  }
   const int days = request.days.value_or(profile.days);
   POSTERN_CHECK(check_days(days));
   POSTERN_CHECK(check_validity(ca, now));
@@ -46,6 +49,7 @@ Result<CertificateSpec> leaf_spec(const Profile& profile, const LeafRequest& req
                                to_rfc3339(ca.not_after())));
   }
   return CertificateSpec{.common_name = request.name,
+                         .organizational_unit = request.site,
                          .number = profile.is_numbered ? request.number : std::string(),
                          .dns_names = request.dns_names,
                          .ip_addresses = request.ip_addresses,

@@ -18,16 +18,17 @@ struct Profile {
   CertificateUsage usage;
   int days;            ///< how long a certificate lives unless told otherwise
   bool has_addresses;  ///< carries the DNS names and IP addresses by which it is found, one at least
+  bool has_site;       ///< may name a site in its subject, as organizational unit
   bool is_numbered;    ///< each has a number in its subject, counted from 1, for roll-over
 };
 
 inline constexpr std::array kProfiles{
     // 825 days: the longest that browsers accept from a private CA.
-    Profile{"server", CertificateUsage::tls_server, 825, true, false},
-    Profile{"gateway", CertificateUsage::tls_client, 825, false, false},
+    Profile{"server", CertificateUsage::tls_server, 825, true, false, false},
+    Profile{"gateway", CertificateUsage::tls_client, 825, false, true, false},
     // A device may sit for years where nobody can renew its certificate; a lost one is revoked.
-    Profile{"device", CertificateUsage::tls_client, 3650, false, false},
-    Profile{"plan-signing", CertificateUsage::plan_signing, 1825, false, true},
+    Profile{"device", CertificateUsage::tls_client, 3650, false, false, false},
+    Profile{"plan-signing", CertificateUsage::plan_signing, 1825, false, false, true},
 };
 
 /// Null when there is no such kind.
@@ -52,6 +53,7 @@ struct LeafRequest {
   std::vector<std::string> dns_names;
   std::vector<std::string> ip_addresses;
   std::optional<int> days;
+  std::string site;    ///< for profiles with one; empty: none
   std::string number;  ///< for numbered profiles
 };
 

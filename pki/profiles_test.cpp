@@ -73,6 +73,15 @@ TEST_P(EveryProfile, HasAddressesExactlyWhenItIsAServer) {
   EXPECT_EQ(leaf_spec(GetParam(), request, ca, kNow).has_value(), GetParam().has_addresses);
 }
 
+TEST_P(EveryProfile, NamesASiteExactlyWhenItIsAGateway) {
+  LeafRequest request = request_for(GetParam());
+  EXPECT_EQ(leaf_spec(GetParam(), request, make_ca(GetParam()), kNow)->organizational_unit, "");
+  request.site = "plant-4";
+  const auto spec = leaf_spec(GetParam(), request, make_ca(GetParam()), kNow);
+  EXPECT_EQ(spec.has_value(), GetParam().name == "gateway");
+  if (spec) EXPECT_EQ(spec->organizational_unit, "plant-4");
+}
+
 INSTANTIATE_TEST_SUITE_P(Profiles, EveryProfile, ::testing::ValuesIn(kProfiles), [](const auto& info) {
   std::string name(info.param.name);
   std::erase(name, '-');

@@ -28,8 +28,9 @@ std::string end_text(WallTime end, WallTime now) {
 
 std::string name_of(const Certificate& certificate) {
   const auto name = certificate.subject_field("CN");
+  const auto site = certificate.subject_field("OU");
   const auto number = certificate.subject_field("serialNumber");
-  return name.value_or(certificate.subject()) + (number ? " #" + *number : "");
+  return name.value_or(certificate.subject()) + (site ? " at " + *site : "") + (number ? " #" + *number : "");
 }
 
 }  // namespace

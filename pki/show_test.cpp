@@ -70,6 +70,7 @@ TEST_F(ShowTest, ListsWhatAnAuthorityIssuedAndRevoked) {
   issue("device", {.name = "press-7"});
   const Certificate lost = issue("device", {.name = "press-8"});
   issue("plan-signing", {.name = "planner"});
+  issue("gateway", {.name = "gw-4", .site = "plant-4"});
   ASSERT_TRUE(open().revoke(*find_profile("device"), lost.serial(), RevocationReason::unspecified));
   ASSERT_TRUE(open().revoke(*find_profile("server"), "1f", RevocationReason::unspecified));
   const auto text = describe_authority(open(), clock_.wall());
@@ -78,6 +79,7 @@ TEST_F(ShowTest, ListsWhatAnAuthorityIssuedAndRevoked) {
   EXPECT_THAT(*text, HasSubstr("press-7  until 2035-12-30 (in 3650 days)"));
   EXPECT_THAT(*text, HasSubstr(lost.serial() + "  press-8  REVOKED on 2026-01-01"));
   EXPECT_THAT(*text, HasSubstr("planner #1"));
+  EXPECT_THAT(*text, HasSubstr("gw-4 at plant-4  until"));
   EXPECT_THAT(*text, HasSubstr("1f  (not recorded)  REVOKED"));
 }
 

@@ -1,6 +1,7 @@
 #include "cloud/api/download.hpp"
 
 #include "cloud/plane.hpp"
+#include "shared/device_api/server.hpp"
 #include "shared/http/answer.hpp"
 #include "shared/http/range.hpp"
 
@@ -18,6 +19,50 @@ std::string file_name(std::string_view artifact_name) {
       name, [](char c) { return c < ' ' || c > '~' || c == '"' || c == '\\' || c == '/'; }, '_');
   return name + ".mender";
 }
+
+/// A body that logs, when it is dropped, how much of it the connection has taken.
+class ReportedBody final : public http::Body {
+ public:
+  struct About {
+    std::string request;
+    std::string deployment;
+    std::string artifact;
+    std::string gateway;
+    std::string peer;
+    std::uint64_t first = 0;
+  };
+
+  ReportedBody(std::unique_ptr<http::Body> body, About about, Log& log)
+      : body_(std::move(body)), about_(std::move(about)), log_(log) {}
+  ~ReportedBody() override {
+    log_.info("download.served", {{"request", about_.request},
+                                  {"deployment", about_.deployment},
+                                  {"artifact", about_.artifact},
+                                  {"first", about_.first},
+                                  {"size_bytes", taken_},
+                                  {"complete", is_complete_},
+                                  {"gateway", about_.gateway},
+                                  {"peer", about_.peer}});
+  }
+
+  std::optional<std::uint64_t> length() const override { return body_->length(); }
+  net::awaitable<Result<Bytes>> next() override {
+    // Whoever asks for another piece has got rid of the one before.
+    taken_ += std::exchange(given_, 0);
+    POSTERN_CO_TRY(const Bytes piece, co_await body_->next());
+    given_ = piece.size();
+    is_complete_ = piece.empty();
+    co_return piece;
+  }
+
+ private:
+  std::unique_ptr<http::Body> body_;
+  const About about_;
+  Log& log_;
+  std::uint64_t given_ = 0;
+  std::uint64_t taken_ = 0;
+  bool is_complete_ = false;
+};
 
 }  // namespace
 
@@ -66,7 +111,20 @@ net::awaitable<Result<http::Response>> DownloadRoute::answer(http::Request& requ
   }
   auto body = co_await pool_.run([&] { return blobs_.read(item.artifact.id, first, size); });
   if (!body) co_return corrupt(fmt::format("file of artifact {}: {}", item.artifact.id, body.error().what));
-  response.body = *std::move(body);
+  if (request.method != "GET") {
+    response.body = *std::move(body);  // for its length
+    co_return response;
+  }
+  POSTERN_CO_TRY(Place place, co_await gateways_.place_of(device_api::arrival_of(request)));
+  response.body =
+      std::make_unique<ReportedBody>(*std::move(body),
+                                     ReportedBody::About{.request = request.id,
+                                                         .deployment = request.parameter("deployment"),
+                                                         .artifact = item.artifact.id,
+                                                         .gateway = std::move(place.gateway_name),
+                                                         .peer = request.peer,
+                                                         .first = first},
+                                     log_);
   co_return response;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cloud/blobs/blobs.hpp"
+#include "cloud/gateways/registry.hpp"
 #include "cloud/store/store.hpp"
 #include "shared/device_api/link.hpp"
 #include "shared/http/router.hpp"
@@ -10,12 +11,18 @@ namespace postern::cloud {
 
 /// A first GET is answered with 200 and the length, or an error. A ranged GET is answered with 206 and the
 /// exact range, or the connection is closed: a client that was cut off and gets anything else is stuck for
-/// good.
+/// good. The end of every body is logged, "download.served", with what of it the connection took.
 class DownloadRoute {
  public:
-  DownloadRoute(Store& store, BlobDirectory& blobs, const LinkSigner& links, Pool& pool, Clock& clock,
-                Log& log)
-      : store_(store), blobs_(blobs), links_(links), pool_(pool), clock_(clock), log_(log) {}
+  DownloadRoute(Store& store, BlobDirectory& blobs, const LinkSigner& links, GatewayRegistry& gateways,
+                Pool& pool, Clock& clock, Log& log)
+      : store_(store),
+        blobs_(blobs),
+        links_(links),
+        gateways_(gateways),
+        pool_(pool),
+        clock_(clock),
+        log_(log) {}
   void add_routes(http::Router& router);
 
  private:
@@ -30,6 +37,7 @@ class DownloadRoute {
   Store& store_;
   BlobDirectory& blobs_;
   const LinkSigner& links_;
+  GatewayRegistry& gateways_;
   Pool& pool_;
   Clock& clock_;
   Log& log_;

@@ -26,6 +26,27 @@ std::optional<AuthStatus> parse_auth_status(std::string_view word) {
   return std::nullopt;
 }
 
+std::string to_string(const Place& place) {
+  return place.is_direct() ? "direct" : place.site;
+}
+
+std::optional<Place> Device::be_at(const Place& place, bool is_proved, WallTime now) {
+  if (!presence) {
+    presence = Presence{.place = place, .since = now, .is_proved = is_proved};
+    first_seen = now;
+    return std::nullopt;
+  }
+  Place before = std::exchange(presence->place, place);
+  if (before.site == place.site) {
+    presence->is_proved = presence->is_proved || is_proved;
+    return std::nullopt;
+  }
+  presence->since = now;
+  presence->is_proved = is_proved;
+  left = Departure{.site = before.site, .at = now};
+  return before;
+}
+
 AuthStatus Device::status() const {
   for (const auto status :
        {AuthStatus::accepted, AuthStatus::preauthorized, AuthStatus::pending, AuthStatus::rejected}) {

@@ -19,6 +19,27 @@ enum class AuthStatus : unsigned char { pending, accepted, rejected, preauthoriz
 std::string_view to_string(AuthStatus status);
 std::optional<AuthStatus> parse_auth_status(std::string_view word);
 
+/// Where a device talks from.
+struct Place {
+  std::uint32_t gateway = 0;  ///< ordinal of the gateway that it talks through; 0: it talks directly
+  std::string gateway_name;
+  std::string site;
+
+  bool is_direct() const { return gateway == 0; }
+  bool operator==(const Place&) const = default;
+};
+
+/// The site, or "direct"; for logs.
+std::string to_string(const Place& place);
+
+/// Where a device was seen last.
+struct Presence {
+  Place place;
+  WallTime since;  ///< first seen at this site
+  /// The device had a good token. An auth request alone proves only that somebody knows the identity.
+  bool is_proved = false;
+};
+
 /// One public key with which a device may ask for a token; its id is the `jti` of the token
 /// (device-protocol 1.5).
 struct AuthSet {
@@ -27,6 +48,14 @@ struct AuthSet {
   std::string tier;
   AuthStatus status = AuthStatus::pending;
   WallTime created;
+  std::optional<Place> voucher;  ///< the gateway that preauthorized it; nothing: no gateway did
+};
+
+/// A gateway asked for a key of a device that was accepted elsewhere (decision 13). An operator decides.
+struct SiteConflict {
+  Place place;           ///< the gateway
+  std::string auth_set;  ///< the key; it stays pending
+  WallTime at;
 };
 
 struct Device {
@@ -37,7 +66,18 @@ struct Device {
   std::vector<AuthSet> auth_sets;
   WallTime created;
   WallTime updated;
+  bool was_accepted = false;         ///< now or at any time
+  std::optional<Presence> presence;  ///< nothing: never seen
+  std::optional<WallTime> first_seen;
+  struct Departure {
+    std::string site;  ///< empty: it talked directly
+    WallTime at;
+  };
+  std::optional<Departure> left;  ///< the site before this one
+  std::optional<SiteConflict> conflict;
 
+  /// Notes that it is seen; returns where it was before when it has moved to another site.
+  std::optional<Place> be_at(const Place& place, bool is_proved, WallTime now);
   /// The strongest state among the auth sets (device-protocol 1.7).
   AuthStatus status() const;
   AuthSet* find_set(std::string_view set_id);
@@ -54,11 +94,13 @@ struct DeviceProgress {
 struct TokenOwner {
   std::uint32_t ordinal = 0;
   std::string device_id;
+  std::optional<Place> place;  ///< the device's own; here, because every request asks
 };
 
 struct DeviceFilter {
-  std::set<AuthStatus> statuses;  ///< empty: all
-  std::set<std::string> ids;      ///< empty: all
+  std::set<AuthStatus> statuses;         ///< empty: all
+  std::set<std::string> ids;             ///< empty: all
+  std::optional<std::uint32_t> gateway;  ///< only those seen last through this one
 };
 
 /// Devices by the part of a unit of work that sees them. Lists are ordered by the status's word, then by id
@@ -72,6 +114,8 @@ class DeviceReader {
   virtual Result<std::vector<Device>> list(const DeviceFilter& filter, std::size_t skip,
                                            std::size_t count) const = 0;
   virtual Result<std::size_t> count(std::optional<AuthStatus> status) const = 0;
+  /// How many devices were seen last through a gateway.
+  virtual Result<std::size_t> count_at(std::uint32_t gateway) const = 0;
   /// Ordinals of all accepted devices.
   virtual Result<std::vector<std::uint32_t>> accepted() const = 0;
   /// The id that an ordinal was given to, whether or not such a device exists (see

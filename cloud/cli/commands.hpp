@@ -51,6 +51,11 @@ Text list_devices(Context& context, std::string status);
 /// JSON: {"device": ..., "inventory": ...}, the latter null for a device that has none.
 Text show_device(Context& context, std::string id);
 
+/// Of a Postern cloud; other servers have none.
+Text list_gateways(Context& context);
+/// `id` is an id or a name. JSON: the gateway with one member more, "devices".
+Text show_gateway(Context& context, std::string id);
+
 struct DecideOptions {
   std::vector<std::string> ids;
   std::string auth_set;      ///< with one id: the set that is meant, where the device has several

@@ -54,6 +54,21 @@ net::awaitable<Status> wait_for_pending(Context& context, std::size_t count, Dur
   }
 }
 
+/// Where a device was before, for one that has moved.
+std::string departure_text(const json::value& device) {
+  const json::value& left = member(device, "previous_site");
+  if (left.is_null()) return {};
+  const std::string site = text_of(left);
+  return fmt::format("{} until {}", site.empty() ? "direct" : site, text_member(device, "moved_ts"));
+}
+
+std::string conflict_text(const json::value& conflict) {
+  if (conflict.is_null()) return {};
+  return fmt::format("gateway {} of site {} asked for auth set {} at {}", text_member(conflict, "gateway"),
+                     text_member(conflict, "site"), text_member(conflict, "auth_set"),
+                     text_member(conflict, "at"));
+}
+
 std::vector<std::string> sets_with(const json::value& device, std::string_view status) {
   std::vector<std::string> ids;
   for (const json::value& set : items(member(device, "auth_sets"))) {
@@ -100,10 +115,10 @@ Result<std::vector<std::string>> sets_to_change(const json::value& device, std::
 Text list_devices(Context& context, std::string status) {
   POSTERN_CO_TRY(const json::array all, co_await devices(context, status));
   if (context.output == Output::json) co_return json_text(all);
-  Table table({"ID", "STATUS", "IDENTITY", "CREATED"});
+  Table table({"ID", "STATUS", "IDENTITY", "SITE", "CREATED"});
   for (const json::value& each : all) {
     table.add({text_member(each, "id"), text_member(each, "status"),
-               pairs_text(member(each, "identity_data")), text_member(each, "created_ts")});
+               pairs_text(member(each, "identity_data")), site_text(each), text_member(each, "created_ts")});
   }
   co_return table.text();
 }
@@ -117,6 +132,11 @@ Text show_device(Context& context, std::string id) {
   sheet.add("Status", text_member(shown, "status"));
   sheet.add("Identity", pairs_text(member(shown, "identity_data")));
   sheet.add("Created", text_member(shown, "created_ts"));
+  sheet.add("Site", site_text(shown));
+  sheet.add("Gateway", text_member(shown, "gateway"));
+  sheet.add("There since", text_member(shown, "site_since"));
+  sheet.add("Before", departure_text(shown));
+  sheet.add("Conflict", conflict_text(member(shown, "conflict")));
   sheet.add("Last seen", text_member(shown, "check_in_time"));
   for (const json::value& set : items(member(shown, "auth_sets"))) {
     sheet.add("Auth set", fmt::format("{}  {}  {}", text_member(set, "id"), text_member(set, "status"),

@@ -17,6 +17,7 @@ using ::testing::Not;
 
 using ArtifactCommandTest = ScriptedServerTest;
 using DeviceCommandTest = ScriptedServerTest;
+using GatewayCommandTest = ScriptedServerTest;
 using DeploymentCommandTest = ScriptedServerTest;
 
 json::value device(std::string_view id, const json::array& sets) {
@@ -98,6 +99,77 @@ TEST_F(DeviceCommandTest, ShowIsContentWithoutInventory) {
   will_answer(200, device("d1", {set("s1", "pending")}));
   will_answer(404, {{"error", "Device not found"}});
   EXPECT_THAT(run(show_device(context_, "d1")), HasSubstr("s1  pending"));
+}
+
+TEST_F(DeviceCommandTest, TheListTellsASiteFromTalkingDirectly) {
+  will_answer(200,
+              json::array{{{"id", "d1"}, {"site", "alpha"}}, {{"id", "d2"}, {"site", ""}}, {{"id", "d3"}}});
+  EXPECT_EQ(run(list_devices(context_, "")),
+            "ID  STATUS  IDENTITY  SITE    CREATED\n"
+            "d1  -       -         alpha   -\n"
+            "d2  -       -         direct  -\n"
+            "d3  -       -         -       -\n");
+}
+
+TEST_F(DeviceCommandTest, ShowTellsWhereADeviceIsAndWhoElseAskedForIt) {
+  json::value shown = device("d1", {});
+  shown.as_object()["site"] = "alpha";
+  shown.as_object()["gateway"] = "gw-a";
+  shown.as_object()["site_since"] = "T1";
+  shown.as_object()["previous_site"] = "";
+  shown.as_object()["moved_ts"] = "T1";
+  shown.as_object()["conflict"] = {{"site", "beta"}, {"gateway", "gw-b"}, {"auth_set", "s2"}, {"at", "T2"}};
+  will_answer(200, shown);
+  will_answer(404, {{"error", "Device not found"}});
+  const std::string text = run(show_device(context_, "d1"));
+  EXPECT_THAT(text, HasSubstr("Site         alpha\nGateway      gw-a\nThere since  T1\n"));
+  EXPECT_THAT(text, HasSubstr("direct until T1"));
+  EXPECT_THAT(text, HasSubstr("gateway gw-b of site beta asked for auth set s2 at T2"));
+}
+
+json::value gateway() {
+  return {{"id", "g1"},
+          {"name", "gw-a"},
+          {"site", "alpha"},
+          {"version", "1.0"},
+          {"last_seen", "SEEN"},
+          {"device_count", 2},
+          {"certificate", {{"subject", "CN=gw-a"}, {"expires", "END"}}}};
+}
+
+TEST_F(GatewayCommandTest, ListShowsOneLineEach) {
+  will_answer(200, json::array{gateway()});
+  EXPECT_EQ(run(list_gateways(context_)),
+            "NAME  SITE   DEVICES  LAST SEEN  CERTIFICATE EXPIRES  VERSION\n"
+            "gw-a  alpha  2        SEEN       END                  1.0\n");
+  EXPECT_THAT(requests_.back(), HasSubstr("GET /api/management/v1/gateways?"));
+}
+
+TEST_F(GatewayCommandTest, ShowListsTheDevices) {
+  will_answer(200, gateway());
+  will_answer(200, json::array{device("d1", {})});
+  const std::string text = run(show_gateway(context_, "gw a"));
+  EXPECT_THAT(text, HasSubstr("Certificate  CN=gw-a\n"));
+  EXPECT_THAT(text, HasSubstr("Devices      1\n"));
+  EXPECT_THAT(text, HasSubstr("d1  -       mac=m"));
+  EXPECT_EQ(requests_.front(), "GET /api/management/v1/gateways/gw%20a");
+  EXPECT_THAT(requests_.back(), HasSubstr("devauth/devices?gateway=g1&"));
+}
+
+TEST_F(GatewayCommandTest, JsonIsTheServersAnswerWithTheDevices) {
+  context_.output = Output::json;
+  will_answer(200, json::array{gateway()});
+  EXPECT_EQ(json::parse(run(list_gateways(context_))), json::value(json::array{gateway()}));
+  will_answer(200, gateway());
+  will_answer(200, json::array{device("d1", {})});
+  const auto shown = json::parse(run(show_gateway(context_, "gw-a")));
+  EXPECT_EQ(shown.at("id"), "g1");
+  EXPECT_EQ(shown.at("devices").at(0).at("id"), "d1");
+}
+
+TEST_F(GatewayCommandTest, SaysWhichGatewayIsNotThere) {
+  will_answer(404, {{"error", "gateway not found"}});
+  EXPECT_EQ(run(show_gateway(context_, "x")), "error: gateway x: http://localhost: gateway not found");
 }
 
 TEST_F(DeviceCommandTest, AcceptChoosesTheSetThatIsPending) {

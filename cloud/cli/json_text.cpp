@@ -48,6 +48,13 @@ std::uint64_t number_member(const json::value& value, std::string_view name) {
   return error ? 0 : number;
 }
 
+std::string site_text(const json::value& device) {
+  const json::value& site = member(device, "site");
+  if (site.is_null()) return {};
+  const std::string text = text_of(site);
+  return text.empty() ? "direct" : text;
+}
+
 std::string json_text(const json::value& value) {
   return json::serialize(value) + "\n";
 }

@@ -19,6 +19,8 @@ std::string pairs_text(const boost::json::value& object);
 std::span<const boost::json::value> items(const boost::json::value& value);
 std::string text_member(const boost::json::value& value, std::string_view name);
 std::uint64_t number_member(const boost::json::value& value, std::string_view name);
+/// A device's site: "direct" for one without, nothing for one that was never seen.
+std::string site_text(const boost::json::value& device);
 /// The answer itself, for --output json.
 std::string json_text(const boost::json::value& value);
 

@@ -65,6 +65,7 @@ class CommandLine {
                      "Example:\n"
                      "  postern device reject 0a31c2d4-5b7e-4c11-9d7a-0e4f6b1c2d3e\n"
                      "Rejects every key of the device, also one that was accepted.");
+    declare_gateway();
     declare_create();
     declare_deployment();
   }
@@ -196,6 +197,18 @@ class CommandLine {
     options_.decide.timeout = duration(options_.wait_max);
     return program.print([&](Context& context) { return decide_devices(context, status, options_.decide); },
                          kFailed);
+  }
+
+  void declare_gateway() {
+    CLI::App& gateway = *app_.add_subcommand("gateway", "Look at gateways and the devices behind them");
+    gateway.require_subcommand(1);
+    CLI::App& list = *gateway.add_subcommand("list", "List the gateways that this cloud has seen");
+    list.footer("Example:\n  postern gateway list");
+    prints(list, [](Context& c, const Options&) { return list_gateways(c); });
+    CLI::App& show = *gateway.add_subcommand("show", "Show a gateway and its devices");
+    show.add_option("GATEWAY", options_.id, "Name or id")->required();
+    show.footer("Example:\n  postern gateway show plant-4");
+    prints(show, [](Context& c, const Options& o) { return show_gateway(c, o.id); });
   }
 
   void declare_create() {

@@ -25,6 +25,50 @@ std::vector<std::string> to_strings(const Repeated& values) {
   return {values.begin(), values.end()};
 }
 
+void store_place(const Place& place, record::Place& record) {
+  record.set_gateway(place.gateway);
+  record.set_gateway_name(place.gateway_name);
+  record.set_site(place.site);
+}
+Place to_place(const record::Place& record) {
+  return {.gateway = record.gateway(), .gateway_name = record.gateway_name(), .site = record.site()};
+}
+
+void store_whereabouts(const Device& device, record::Device& record) {
+  if (device.presence) {
+    store_place(device.presence->place, *record.mutable_place());
+    record.set_place_since_ms(to_ms(device.presence->since));
+    record.set_place_is_proved(device.presence->is_proved);
+  }
+  record.set_first_seen_ms(to_ms(device.first_seen));
+  if (device.left) {
+    record.set_left_site(device.left->site);
+    record.set_left_ms(to_ms(device.left->at));
+  }
+  if (device.conflict) {
+    store_place(device.conflict->place, *record.mutable_conflict()->mutable_place());
+    record.mutable_conflict()->set_auth_set(device.conflict->auth_set);
+    record.mutable_conflict()->set_at_ms(to_ms(device.conflict->at));
+  }
+}
+
+void read_whereabouts(const record::Device& record, Device& device) {
+  if (record.has_place()) {
+    device.presence = Presence{.place = to_place(record.place()),
+                               .since = to_time(record.place_since_ms()),
+                               .is_proved = record.place_is_proved()};
+  }
+  device.first_seen = to_optional_time(record.first_seen_ms());
+  if (record.has_left_site()) {
+    device.left = Device::Departure{.site = record.left_site(), .at = to_time(record.left_ms())};
+  }
+  if (record.has_conflict()) {
+    device.conflict = SiteConflict{.place = to_place(record.conflict().place()),
+                                   .auth_set = record.conflict().auth_set(),
+                                   .at = to_time(record.conflict().at_ms())};
+  }
+}
+
 }  // namespace
 
 record::Device to_record(const Device& device) {
@@ -41,7 +85,10 @@ record::Device to_record(const Device& device) {
     stored.set_tier(set.tier);
     stored.set_status(static_cast<std::uint32_t>(set.status));
     stored.set_created_ms(to_ms(set.created));
+    if (set.voucher) store_place(*set.voucher, *stored.mutable_voucher());
   }
+  record.set_was_accepted(device.was_accepted);
+  store_whereabouts(device, record);
   return record;
 }
 
@@ -54,13 +101,66 @@ Device from_record(const record::Device& record) {
   device.created = to_time(record.created_ms());
   device.updated = to_time(record.updated_ms());
   for (const record::AuthSet& set : record.auth_sets()) {
-    device.auth_sets.push_back({.id = set.id(),
-                                .public_key_pem = set.public_key_pem(),
-                                .tier = set.tier(),
-                                .status = static_cast<AuthStatus>(set.status()),
-                                .created = to_time(set.created_ms())});
+    device.auth_sets.push_back(
+        {.id = set.id(),
+         .public_key_pem = set.public_key_pem(),
+         .tier = set.tier(),
+         .status = static_cast<AuthStatus>(set.status()),
+         .created = to_time(set.created_ms()),
+         .voucher = set.has_voucher() ? std::optional(to_place(set.voucher())) : std::nullopt});
   }
+  // Records from before it was kept do not say so of a device that is accepted now.
+  device.was_accepted = record.was_accepted() || device.status() == AuthStatus::accepted;
+  read_whereabouts(record, device);
   return device;
+}
+
+record::TokenOwner to_record(const TokenOwner& owner) {
+  record::TokenOwner record;
+  record.set_ordinal(owner.ordinal);
+  record.set_device_id(owner.device_id);
+  if (owner.place) store_place(*owner.place, *record.mutable_place());
+  return record;
+}
+
+TokenOwner from_record(const record::TokenOwner& record) {
+  return {.ordinal = record.ordinal(),
+          .device_id = record.device_id(),
+          .place = record.has_place() ? std::optional(to_place(record.place())) : std::nullopt};
+}
+
+record::Gateway to_record(const Gateway& gateway) {
+  record::Gateway record;
+  record.set_ordinal(gateway.ordinal);
+  record.set_id(gateway.id);
+  record.set_name(gateway.name);
+  record.set_site(gateway.site);
+  record::GatewayCertificate& certificate = *record.mutable_certificate();
+  certificate.set_subject(gateway.certificate.subject);
+  certificate.set_issuer(gateway.certificate.issuer);
+  certificate.set_serial(gateway.certificate.serial);
+  certificate.set_fingerprint(gateway.certificate.fingerprint);
+  certificate.set_not_after_ms(to_ms(gateway.certificate.not_after));
+  record.set_version(gateway.version);
+  record.set_first_seen_ms(to_ms(gateway.first_seen));
+  record.set_last_seen_ms(to_ms(gateway.last_seen));
+  return record;
+}
+
+Gateway from_record(const record::Gateway& record) {
+  const record::GatewayCertificate& certificate = record.certificate();
+  return {.ordinal = record.ordinal(),
+          .id = record.id(),
+          .name = record.name(),
+          .site = record.site(),
+          .certificate = {.subject = certificate.subject(),
+                          .issuer = certificate.issuer(),
+                          .serial = certificate.serial(),
+                          .fingerprint = certificate.fingerprint(),
+                          .not_after = to_time(certificate.not_after_ms())},
+          .version = record.version(),
+          .first_seen = to_time(record.first_seen_ms()),
+          .last_seen = to_time(record.last_seen_ms())};
 }
 
 record::Inventory to_record(const Inventory& inventory) {

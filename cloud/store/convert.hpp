@@ -8,6 +8,10 @@ namespace postern::cloud {
 
 record::Device to_record(const Device& device);
 Device from_record(const record::Device& record);
+record::TokenOwner to_record(const TokenOwner& owner);
+TokenOwner from_record(const record::TokenOwner& record);
+record::Gateway to_record(const Gateway& gateway);
+Gateway from_record(const record::Gateway& record);
 record::Inventory to_record(const Inventory& inventory);
 Result<Inventory> from_record(const record::Inventory& record);
 record::Artifact to_record(const Artifact& artifact);

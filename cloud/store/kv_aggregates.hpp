@@ -36,6 +36,7 @@ class KvDevices final : public DeviceReader, public DeviceWriter, private KvTxn 
   Result<std::vector<Device>> list(const DeviceFilter& filter, std::size_t skip,
                                    std::size_t count) const override;
   Result<std::size_t> count(std::optional<AuthStatus> status) const override;
+  Result<std::size_t> count_at(std::uint32_t gateway) const override;
   Result<std::vector<std::uint32_t>> accepted() const override;
   Result<std::optional<std::string>> id_of(std::uint32_t ordinal) const override;
   Result<std::optional<std::uint32_t>> ordinal_of(std::string_view id) const override;
@@ -50,7 +51,20 @@ class KvDevices final : public DeviceReader, public DeviceWriter, private KvTxn 
   Status erase_token(std::string_view set_id) override;
 
  private:
-  Result<std::vector<Device>> list_ids(const DeviceFilter& filter) const;
+  /// Those that `filter` names by id or by gateway, all of them.
+  Result<std::vector<Device>> list_named(const DeviceFilter& filter) const;
+  Result<std::vector<Device>> at_gateway(std::uint32_t gateway) const;
+  Status index_gateway(const std::optional<Device>& before, const Device& device);
+};
+
+class KvGateways final : public GatewayReader, public GatewayWriter, private KvTxn {
+ public:
+  using KvTxn::KvTxn;
+  Result<std::optional<Gateway>> find(std::string_view id) const override;
+  Result<std::optional<Gateway>> find_by_ordinal(std::uint32_t ordinal) const override;
+  Result<std::optional<Gateway>> find_by_name(std::string_view issuer, std::string_view name) const override;
+  Result<std::vector<Gateway>> list() const override;
+  Status put(Gateway& gateway) override;
 };
 
 class KvInventory final : public InventoryReader, public InventoryWriter, private KvTxn {

@@ -15,6 +15,11 @@ KeyBuilder status_key(AuthStatus status) {
   return tenant_key().u8(static_cast<std::uint8_t>(rank));
 }
 
+/// 0 for a device that was never seen, or talks directly.
+std::uint32_t gateway_of(const Device& device) {
+  return device.presence ? device.presence->place.gateway : 0;
+}
+
 Error broken_index(std::string_view what) {
   return corrupt(fmt::format("store: {} points at a record that is not there", what));
 }
@@ -65,14 +70,36 @@ Result<std::optional<Device>> KvDevices::find_by_identity(const Digest& identity
   return find_by_ordinal(*ordinal);
 }
 
-Result<std::vector<Device>> KvDevices::list_ids(const DeviceFilter& filter) const {
+Result<std::vector<Device>> KvDevices::at_gateway(std::uint32_t gateway) const {
   std::vector<Device> devices;
-  for (const std::string& id : filter.ids) {
-    POSTERN_TRY(auto device, find(id));
-    if (!device) continue;
-    if (filter.statuses.empty() || filter.statuses.contains(device->status()))
-      devices.push_back(*std::move(device));
+  POSTERN_CHECK(
+      read().scan(kDevicesByGateway, tenant_key().u32(gateway), [&](Bytes key, Bytes) -> Result<bool> {
+        KeyReader reader(key);
+        POSTERN_CHECK(reader.u32());
+        POSTERN_CHECK(reader.u32());
+        POSTERN_TRY(const std::uint32_t ordinal, reader.u32());
+        POSTERN_TRY(auto device, find_by_ordinal(ordinal));
+        if (!device) return broken_index("list of a gateway's devices");
+        devices.push_back(*std::move(device));
+        return true;
+      }));
+  return devices;
+}
+
+Result<std::vector<Device>> KvDevices::list_named(const DeviceFilter& filter) const {
+  std::vector<Device> devices;
+  if (filter.gateway) {
+    POSTERN_TRY(devices, at_gateway(*filter.gateway));
+  } else {
+    for (const std::string& id : filter.ids) {
+      POSTERN_TRY(auto device, find(id));
+      if (device) devices.push_back(*std::move(device));
+    }
   }
+  std::erase_if(devices, [&](const Device& device) {
+    return (!filter.ids.empty() && !filter.ids.contains(device.id)) ||
+           (!filter.statuses.empty() && !filter.statuses.contains(device.status()));
+  });
   std::ranges::sort(devices, {},
                     [](const Device& device) { return std::pair(to_string(device.status()), device.id); });
   return devices;
@@ -81,8 +108,8 @@ Result<std::vector<Device>> KvDevices::list_ids(const DeviceFilter& filter) cons
 Result<std::vector<Device>> KvDevices::list(const DeviceFilter& filter, std::size_t skip,
                                             std::size_t count) const {
   std::vector<Device> devices;
-  if (!filter.ids.empty()) {
-    POSTERN_TRY(auto all, list_ids(filter));
+  if (!filter.ids.empty() || filter.gateway) {
+    POSTERN_TRY(auto all, list_named(filter));
     for (std::size_t i = skip; i < all.size() && devices.size() < count; ++i)
       devices.push_back(std::move(all[i]));
     return devices;
@@ -109,6 +136,15 @@ Result<std::size_t> KvDevices::count(std::optional<AuthStatus> status) const {
   std::size_t total = 0;
   const KeyBuilder prefix = status ? status_key(*status) : tenant_key();
   POSTERN_CHECK(read().scan(kDevicesByStatus, prefix, [&](Bytes, Bytes) -> Result<bool> {
+    ++total;
+    return true;
+  }));
+  return total;
+}
+
+Result<std::size_t> KvDevices::count_at(std::uint32_t gateway) const {
+  std::size_t total = 0;
+  POSTERN_CHECK(read().scan(kDevicesByGateway, tenant_key().u32(gateway), [&](Bytes, Bytes) -> Result<bool> {
     ++total;
     return true;
   }));
@@ -145,7 +181,7 @@ Result<std::optional<TokenOwner>> KvDevices::find_token(std::string_view set_id)
   POSTERN_TRY(const auto record,
               get_record<record::TokenOwner>(read(), kDeviceTokens, tenant_key().text(set_id)));
   if (!record) return std::nullopt;
-  return TokenOwner{.ordinal = record->ordinal(), .device_id = record->device_id()};
+  return from_record(*record);
 }
 
 Result<std::uint32_t> KvDevices::ordinal_for(std::string_view id) {
@@ -170,7 +206,19 @@ Status KvDevices::put(Device& device) {
     if (before) POSTERN_CHECK(write().del(kDevicesByStatus, status_key(before->status()).text(device.id)));
     POSTERN_CHECK(put_number(kDevicesByStatus, status_key(device.status()).text(device.id), device.ordinal));
   }
+  POSTERN_CHECK(index_gateway(before, device));
   return put_record(write(), kDevices, tenant_key().u32(device.ordinal), to_record(device));
+}
+
+Status KvDevices::index_gateway(const std::optional<Device>& before, const Device& device) {
+  const std::uint32_t from = before ? gateway_of(*before) : 0;
+  const std::uint32_t to = gateway_of(device);
+  if (from == to) return {};
+  if (from != 0) {
+    POSTERN_CHECK(write().del(kDevicesByGateway, tenant_key().u32(from).u32(device.ordinal)));
+  }
+  if (to == 0) return {};
+  return write().put(kDevicesByGateway, tenant_key().u32(to).u32(device.ordinal), {});
 }
 
 Status KvDevices::erase(const Device& device) {
@@ -179,6 +227,7 @@ Status KvDevices::erase(const Device& device) {
   if (before) {
     for (const AuthSet& set : before->auth_sets) POSTERN_CHECK(erase_token(set.id));
     POSTERN_CHECK(write().del(kDevicesByStatus, status_key(before->status()).text(device.id)));
+    POSTERN_CHECK(write().del(kDevicesByGateway, tenant_key().u32(gateway_of(*before)).u32(device.ordinal)));
   }
   POSTERN_CHECK(write().del(kDeviceIdentities, tenant_key().raw(device.identity_hash)));
   POSTERN_CHECK(write().del(kDeviceProgress, tenant_key().u32(device.ordinal)));
@@ -193,10 +242,7 @@ Status KvDevices::put_progress(std::uint32_t ordinal, const DeviceProgress& prog
 }
 
 Status KvDevices::put_token(std::string_view set_id, const TokenOwner& owner) {
-  record::TokenOwner record;
-  record.set_ordinal(owner.ordinal);
-  record.set_device_id(owner.device_id);
-  return put_record(write(), kDeviceTokens, tenant_key().text(set_id), record);
+  return put_record(write(), kDeviceTokens, tenant_key().text(set_id), to_record(owner));
 }
 
 Status KvDevices::erase_token(std::string_view set_id) {

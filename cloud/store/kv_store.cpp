@@ -10,8 +10,10 @@ namespace {
 template <class Tx, class Txn>
 class KvTx : public Tx {
  public:
-  explicit KvTx(Txn& txn) : devices_(txn), inventory_(txn), artifacts_(txn), deployments_(txn), users_(txn) {}
+  explicit KvTx(Txn& txn)
+      : devices_(txn), gateways_(txn), inventory_(txn), artifacts_(txn), deployments_(txn), users_(txn) {}
   const DeviceReader& devices() const override { return devices_; }
+  const GatewayReader& gateways() const override { return gateways_; }
   const InventoryReader& inventory() const override { return inventory_; }
   const ArtifactCatalog& artifacts() const override { return artifacts_; }
   const DeploymentReader& deployments() const override { return deployments_; }
@@ -19,6 +21,7 @@ class KvTx : public Tx {
 
  protected:
   KvDevices devices_;
+  KvGateways gateways_;
   KvInventory inventory_;
   KvArtifacts artifacts_;
   KvDeployments deployments_;
@@ -31,6 +34,7 @@ class KvWriteTx final : public KvTx<WriteTx, WriteTxn> {
  public:
   using KvTx::KvTx;
   DeviceWriter& change_devices() override { return devices_; }
+  GatewayWriter& change_gateways() override { return gateways_; }
   InventoryWriter& change_inventory() override { return inventory_; }
   ArtifactWriter& change_artifacts() override { return artifacts_; }
   DeploymentWriter& change_deployments() override { return deployments_; }

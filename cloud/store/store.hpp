@@ -8,6 +8,7 @@
 
 #include "cloud/auth/devices.hpp"
 #include "cloud/deployments/deployments.hpp"
+#include "cloud/gateways/gateways.hpp"
 #include "cloud/inventory/inventory.hpp"
 #include "cloud/releases/artifacts.hpp"
 #include "cloud/users/users.hpp"
@@ -19,6 +20,7 @@ class ReadTx {
  public:
   virtual ~ReadTx() = default;
   virtual const DeviceReader& devices() const = 0;
+  virtual const GatewayReader& gateways() const = 0;
   virtual const InventoryReader& inventory() const = 0;
   virtual const ArtifactCatalog& artifacts() const = 0;
   virtual const DeploymentReader& deployments() const = 0;
@@ -29,6 +31,7 @@ class ReadTx {
 class WriteTx : public ReadTx {
  public:
   virtual DeviceWriter& change_devices() = 0;
+  virtual GatewayWriter& change_gateways() = 0;
   virtual InventoryWriter& change_inventory() = 0;
   virtual ArtifactWriter& change_artifacts() = 0;
   virtual DeploymentWriter& change_deployments() = 0;

@@ -55,6 +55,20 @@ Deployment deployment_with(std::string id, std::uint32_t targets) {
   return deployment;
 }
 
+Gateway gateway_with(std::string id, std::string name, std::string issuer = "CN=ca") {
+  return {.id = std::move(id),
+          .name = std::move(name),
+          .site = "plant",
+          .certificate = {.subject = "CN=x",
+                          .issuer = std::move(issuer),
+                          .serial = "1f",
+                          .fingerprint = "ab",
+                          .not_after = kNow + std::chrono::days(1)},
+          .version = "0.1.0",
+          .first_seen = kNow,
+          .last_seen = kNow + std::chrono::minutes(1)};
+}
+
 class StoreContract : public ::testing::TestWithParam<Backend> {
  protected:
   StoreContract() {
@@ -189,6 +203,116 @@ TEST_P(StoreContract, TokensLiveUntilTheyAreErasedOrTheirDeviceIs) {
   device.ordinal = 1;
   change([&](WriteTx& tx) { return tx.change_devices().erase(device); });
   EXPECT_FALSE(look(find));
+}
+
+TEST_P(StoreContract, WhereADeviceIsIsKeptWithIt) {
+  const Place alpha{.gateway = 4, .gateway_name = "gw", .site = "alpha"};
+  Device device = device_with("a", {AuthStatus::accepted});
+  EXPECT_FALSE(device.be_at({}, false, kNow));
+  device.be_at(alpha, true, kNow + std::chrono::hours(1));
+  device.auth_sets[0].voucher = alpha;
+  device.conflict = SiteConflict{.place = alpha, .auth_set = "s", .at = kNow};
+  put_device(device);
+  const auto kept = look([](const ReadTx& tx) { return tx.devices().find("a"); });
+  ASSERT_TRUE(kept && kept->presence && kept->left && kept->conflict);
+  EXPECT_EQ(kept->presence->place, alpha);
+  EXPECT_EQ(kept->presence->since, kNow + std::chrono::hours(1));
+  EXPECT_TRUE(kept->presence->is_proved);
+  EXPECT_EQ(kept->first_seen, kNow);
+  EXPECT_EQ(kept->left->site, "");
+  EXPECT_EQ(kept->left->at, kNow + std::chrono::hours(1));
+  EXPECT_EQ(kept->conflict->place, alpha);
+  EXPECT_EQ(kept->conflict->auth_set, "s");
+  EXPECT_EQ(kept->auth_sets[0].voucher, alpha);
+  EXPECT_TRUE(kept->was_accepted);
+  put_device(device_with("b", {AuthStatus::pending}));
+  const auto unseen = look([](const ReadTx& tx) { return tx.devices().find("b"); });
+  EXPECT_FALSE(unseen->presence || unseen->first_seen || unseen->left || unseen->conflict);
+  EXPECT_FALSE(unseen->was_accepted || unseen->auth_sets[0].voucher);
+}
+
+TEST_P(StoreContract, DevicesAreListedAndCountedByTheirGateway) {
+  const auto put_at = [&](const std::string& id, AuthStatus status, std::uint32_t gateway) {
+    Device device = device_with(id, {status});
+    device.be_at({.gateway = gateway, .gateway_name = "gw", .site = "alpha"}, true, kNow);
+    put_device(device);
+    return look([&](const ReadTx& tx) { return tx.devices().find(id); });
+  };
+  put_at("c", AuthStatus::accepted, 4);
+  put_at("b", AuthStatus::pending, 4);
+  const auto gone = put_at("a", AuthStatus::accepted, 4);
+  put_at("d", AuthStatus::accepted, 5);
+  put_at("e", AuthStatus::accepted, 4);
+  put_at("e", AuthStatus::accepted, 5);
+  put_device(device_with("f", {AuthStatus::accepted}));
+  EXPECT_THAT(ids({.gateway = 4}), ElementsAre("a", "c", "b"));
+  EXPECT_THAT(ids({.gateway = 4}, 1, 1), ElementsAre("c"));
+  EXPECT_THAT(ids({.statuses = {AuthStatus::pending}, .gateway = 4}), ElementsAre("b"));
+  EXPECT_THAT(ids({.ids = {"c", "d"}, .gateway = 4}), ElementsAre("c"));
+  EXPECT_THAT(ids({.gateway = 5}), ElementsAre("d", "e"));
+  change([&](WriteTx& tx) { return tx.change_devices().erase(*gone); });
+  EXPECT_EQ(look([](const ReadTx& tx) { return tx.devices().count_at(4); }), 2);
+  EXPECT_EQ(look([](const ReadTx& tx) { return tx.devices().count_at(6); }), 0);
+}
+
+TEST_P(StoreContract, ATokenKnowsWhereItsDeviceIs) {
+  const Place alpha{.gateway = 4, .gateway_name = "gw", .site = "alpha"};
+  change([&](WriteTx& tx) -> Status {
+    POSTERN_CHECK(tx.change_devices().put_token("s", {.ordinal = 1, .device_id = "a", .place = alpha}));
+    return tx.change_devices().put_token("t", {.ordinal = 1, .device_id = "a"});
+  });
+  EXPECT_EQ(look([](const ReadTx& tx) { return tx.devices().find_token("s"); })->place, alpha);
+  EXPECT_FALSE(look([](const ReadTx& tx) { return tx.devices().find_token("t"); })->place);
+}
+
+TEST_P(StoreContract, GatewaysAreFoundByIdOrdinalAndTheirCertificatesNames) {
+  Gateway first = gateway_with("g1", "gw");
+  Gateway namesake = gateway_with("g2", "gw", "CN=other ca");
+  change([&](WriteTx& tx) -> Status {
+    first.ordinal = 0;
+    namesake.ordinal = 0;
+    POSTERN_CHECK(tx.change_gateways().put(first));
+    return tx.change_gateways().put(namesake);
+  });
+  const auto kept = look([](const ReadTx& tx) { return tx.gateways().find("g1"); });
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(kept->name, "gw");
+  EXPECT_EQ(kept->site, "plant");
+  EXPECT_EQ(kept->certificate, first.certificate);
+  EXPECT_EQ(kept->version, "0.1.0");
+  EXPECT_EQ(kept->first_seen, kNow);
+  EXPECT_EQ(kept->last_seen, kNow + std::chrono::minutes(1));
+  EXPECT_EQ(look([&](const ReadTx& tx) { return tx.gateways().find_by_ordinal(kept->ordinal); })->id, "g1");
+  EXPECT_EQ(look([](const ReadTx& tx) { return tx.gateways().find_by_name("CN=other ca", "gw"); })->id, "g2");
+  EXPECT_FALSE(look([](const ReadTx& tx) { return tx.gateways().find_by_name("CN=ca", "other"); }));
+  EXPECT_FALSE(look([](const ReadTx& tx) { return tx.gateways().find("gw"); }));
+}
+
+TEST_P(StoreContract, AChangedGatewayStaysTheSame) {
+  Gateway gateway = gateway_with("g1", "gw");
+  change([&](WriteTx& tx) -> Status {
+    gateway.ordinal = 0;
+    return tx.change_gateways().put(gateway);
+  });
+  gateway.site = "elsewhere";
+  change([&](WriteTx& tx) { return tx.change_gateways().put(gateway); });
+  const auto all = look([](const ReadTx& tx) { return tx.gateways().list(); });
+  ASSERT_EQ(all.size(), 1);
+  EXPECT_EQ(all[0].site, "elsewhere");
+}
+
+TEST_P(StoreContract, GatewaysAreListedByNameThenById) {
+  for (auto gateway : {gateway_with("2", "b"), gateway_with("3", "a"), gateway_with("1", "b", "CN=other")}) {
+    change([&](WriteTx& tx) -> Status {
+      gateway.ordinal = 0;
+      return tx.change_gateways().put(gateway);
+    });
+  }
+  std::vector<std::string> all;
+  for (const Gateway& each : look([](const ReadTx& tx) { return tx.gateways().list(); })) {
+    all.push_back(each.id);
+  }
+  EXPECT_THAT(all, ElementsAre("3", "1", "2"));
 }
 
 TEST_P(StoreContract, InventoryIsKeptAsItWasReported) {

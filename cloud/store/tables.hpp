@@ -1,5 +1,5 @@
 // How the store is laid out: its tables, and how their keys are spelled. Every key starts with the tenant's
-// number; in what follows `device` and `deployment` are ordinals, which are 32 bits wide.
+// number; in what follows `device`, `gateway` and `deployment` are ordinals, which are 32 bits wide.
 #pragma once
 
 #include <array>
@@ -21,13 +21,17 @@ inline constexpr Table kCounters{"counters"};        ///< name -> last ordinal g
 inline constexpr Table kDevices{"devices"};          ///< device -> record.Device
 inline constexpr Table kDeviceIds{"device_ids"};     ///< id -> device; also of ids that no device has
 inline constexpr Table kDeviceIdOf{"device_id_of"};  ///< device -> id
-inline constexpr Table kDevicesByStatus{"devices_by_status"};   ///< rank of the status's word, id -> device
-inline constexpr Table kDeviceIdentities{"device_identities"};  ///< SHA-256 of the identity -> device
-inline constexpr Table kDeviceProgress{"device_progress"};      ///< device -> record.DeviceProgress
-inline constexpr Table kDeviceTokens{"device_tokens"};          ///< auth set id -> record.TokenOwner
-inline constexpr Table kInventories{"inventories"};             ///< device -> record.Inventory
-inline constexpr Table kArtifacts{"artifacts"};                 ///< id -> record.Artifact
-inline constexpr Table kArtifactsByName{"artifacts_by_name"};   ///< long name, id -> nothing
+inline constexpr Table kDevicesByStatus{"devices_by_status"};    ///< rank of the status's word, id -> device
+inline constexpr Table kDeviceIdentities{"device_identities"};   ///< SHA-256 of the identity -> device
+inline constexpr Table kDeviceProgress{"device_progress"};       ///< device -> record.DeviceProgress
+inline constexpr Table kDeviceTokens{"device_tokens"};           ///< auth set id -> record.TokenOwner
+inline constexpr Table kDevicesByGateway{"devices_by_gateway"};  ///< gateway, device -> nothing
+inline constexpr Table kGateways{"gateways"};                    ///< gateway -> record.Gateway
+inline constexpr Table kGatewayIds{"gateway_ids"};               ///< id -> gateway
+inline constexpr Table kGatewayNames{"gateway_names"};           ///< hash of issuer and name -> gateway
+inline constexpr Table kInventories{"inventories"};              ///< device -> record.Inventory
+inline constexpr Table kArtifacts{"artifacts"};                  ///< id -> record.Artifact
+inline constexpr Table kArtifactsByName{"artifacts_by_name"};    ///< long name, id -> nothing
 inline constexpr Table kArtifactUses{"artifact_uses"};        ///< hash of name and depends combination -> id
 inline constexpr Table kDeployments{"deployments"};           ///< deployment -> record.Deployment
 inline constexpr Table kDeploymentIds{"deployment_ids"};      ///< id -> deployment
@@ -48,6 +52,7 @@ inline constexpr std::array kTables{
     kInventories,     kArtifacts,         kArtifactsByName,     kArtifactUses,
     kDeployments,     kDeploymentIds,     kOpenDeployments,     kDeploymentCounts,
     kTargets,         kDeviceDeployments, kDeploymentsOfDevice, kDeviceLogs,
-    kUsers,           kUserNames,         kUserTokens};
+    kUsers,           kUserNames,         kUserTokens,          kDevicesByGateway,
+    kGateways,        kGatewayIds,        kGatewayNames};
 
 }  // namespace postern::cloud

@@ -70,6 +70,10 @@ Result<Owned<X509_NAME>> subject_of(const CertificateSpec& spec) {
   if (!spec.organization.empty()) {
     POSTERN_CHECK(add_field(name.get(), NID_organizationName, "organization", spec.organization));
   }
+  if (!spec.organizational_unit.empty()) {
+    POSTERN_CHECK(
+        add_field(name.get(), NID_organizationalUnitName, "organizational unit", spec.organizational_unit));
+  }
   POSTERN_CHECK(add_field(name.get(), NID_commonName, "name", spec.common_name));
   if (!spec.number.empty()) POSTERN_CHECK(add_field(name.get(), NID_serialNumber, "number", spec.number));
   return name;

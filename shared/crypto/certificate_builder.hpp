@@ -13,6 +13,7 @@ namespace postern {
 struct CertificateSpec {
   std::string common_name;                ///< 1 to 64 characters
   std::string organization;               ///< up to 64 characters; empty: none
+  std::string organizational_unit;        ///< up to 64 characters; empty: none
   std::string number;                     ///< subject field serialNumber; empty: none
   std::vector<std::string> dns_names;     ///< subject alternative names; "*." may stand in front
   std::vector<std::string> ip_addresses;  ///< the same, IPv4 or IPv6 as text

@@ -16,6 +16,15 @@
 
 namespace postern {
 
+class Certificate;
+
+/// How a request came.
+struct Arrival {
+  /// What the connection's client has proved to own; null: nothing. Lives as long as the request.
+  const Certificate* certificate = nullptr;
+  std::string user_agent;
+};
+
 /// An auth request whose signature was good (device-protocol 1.1, 1.4).
 struct AuthRequest {
   Identity identity;
@@ -66,9 +75,9 @@ class DevicePlane {
 
   /// Returns the token. Errors: unauthorized while no auth set of this identity and key is accepted; the set
   /// then exists and can be accepted.
-  virtual net::awaitable<Result<std::string>> authenticate(AuthRequest request) = 0;
+  virtual net::awaitable<Result<std::string>> authenticate(AuthRequest request, Arrival arrival) = 0;
   /// Who holds this token. Errors: unauthorized.
-  virtual net::awaitable<Result<Caller>> identify(std::string token) = 0;
+  virtual net::awaitable<Result<Caller>> identify(std::string token, Arrival arrival) = 0;
   /// Errors: conflict (the device's report differs from the one the running deployment began with).
   virtual net::awaitable<Result<std::optional<Instruction>>> next_deployment(Caller caller,
                                                                              rollout::Device device) = 0;

@@ -28,6 +28,11 @@ std::optional<std::string> bearer_token(const http::Request& request) {
 
 }  // namespace
 
+Arrival arrival_of(const http::Request& request) {
+  return {.certificate = request.certificate,
+          .user_agent = std::string(request.headers.find("User-Agent").value_or(""))};
+}
+
 void Server::add_routes(http::Router& router) {
   router.add("POST", "/api/devices/v1/authentication/auth_requests",
              [this](http::Request& request) { return authenticate(request); });
@@ -66,7 +71,7 @@ http::Handler Server::authorized(Authorized handler) {
   return [this, handler = std::move(handler)](http::Request& request) -> net::awaitable<http::Response> {
     auto token = bearer_token(request);
     if (!token) co_return unauthorized_answer();
-    auto caller = co_await plane_.identify(*std::move(token));
+    auto caller = co_await plane_.identify(*std::move(token), arrival_of(request));
     if (!caller) co_return failure(caller.error(), request);
     co_return co_await handler(request, *std::move(caller));
   };
@@ -92,7 +97,7 @@ net::awaitable<http::Response> Server::authenticate(http::Request& request) {
   if (!body) co_return failure(body.error(), request);
   auto decoded = decode_auth_request(*body, request.headers.find("X-MEN-Signature"));
   if (!decoded) co_return failure(decoded.error(), request);
-  auto token = co_await plane_.authenticate(*std::move(decoded));
+  auto token = co_await plane_.authenticate(*std::move(decoded), arrival_of(request));
   if (!token) co_return failure(token.error(), request);
   co_return http::Response::text(200, "application/jwt", *std::move(token));
 }

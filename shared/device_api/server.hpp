@@ -7,6 +7,9 @@
 
 namespace postern::device_api {
 
+/// How a request came, as a plane wants to know it.
+Arrival arrival_of(const http::Request& request);
+
 /// Serves the device protocol over a plane. Rules (decisions 1 to 6): a 401 has an empty body; nothing but
 /// 400, 401, 404, 409 and 500 is an error here; bodies up to 8 MiB are read.
 class Server {

@@ -3,7 +3,9 @@
 
 #include <boost/json.hpp>
 
+#include "shared/crypto/certificate.hpp"
 #include "shared/crypto/keys.hpp"
+#include "shared/testing/certificates.hpp"
 #include "shared/testing/loop.hpp"
 #include "shared/testing/memory_log.hpp"
 
@@ -15,11 +17,13 @@ namespace json = boost::json;
 /// Knows one token, `good`, and fails every call with `failure` when there is one.
 class FakePlane final : public DevicePlane {
  public:
-  net::awaitable<Result<std::string>> authenticate(AuthRequest) override {
+  net::awaitable<Result<std::string>> authenticate(AuthRequest, Arrival arrival) override {
+    arrived = std::move(arrival);
     if (failure) co_return *failure;
     co_return "token";
   }
-  net::awaitable<Result<Caller>> identify(std::string token) override {
+  net::awaitable<Result<Caller>> identify(std::string token, Arrival arrival) override {
+    arrived = std::move(arrival);
     if (token != "good") co_return unauthorized("token is not on record");
     co_return Caller{.device_id = "device-1", .ordinal = 1};
   }
@@ -47,6 +51,7 @@ class FakePlane final : public DevicePlane {
   std::optional<Error> failure;
   std::optional<Instruction> instruction;
   rollout::Device polled;
+  Arrival arrived;
   std::string reported_deployment;
 };
 
@@ -66,6 +71,7 @@ class DeviceServerTest : public ::testing::Test {
     if (const auto mark = target.find('?'); mark != std::string::npos)
       request.query = target.substr(mark + 1);
     request.headers = std::move(more);
+    request.certificate = certificate_;
     if (token) request.headers.add("Authorization", "Bearer " + *token);
     request.headers.add("Content-Type", "application/json");
     request.body = std::make_unique<http::TextBody>(std::move(body));
@@ -78,6 +84,7 @@ class DeviceServerTest : public ::testing::Test {
   testing::Loop loop_;
   testing::MemoryLog log_;
   FakePlane plane_;
+  const Certificate* certificate_ = nullptr;
   Server server_{plane_, log_};
   http::Router router_;
 };
@@ -99,6 +106,18 @@ TEST_F(DeviceServerTest, AnAcceptedAuthRequestGetsTheBareToken) {
   EXPECT_EQ(response.status, 200);
   EXPECT_EQ(response.headers.find("Content-Type"), "application/jwt");
   EXPECT_EQ(text(response), "token");
+}
+
+TEST_F(DeviceServerTest, ThePlaneLearnsHowARequestCame) {
+  const Certificate certificate = *Certificate::from_pem(testing::self_signed("gateway").certificate_pem);
+  certificate_ = &certificate;
+  const http::Headers agent{{"User-Agent", "some-client/1"}};
+  EXPECT_EQ(ask("POST", kNext, kReport, "good", agent).status, 204);
+  EXPECT_EQ(plane_.arrived.certificate, &certificate);
+  EXPECT_EQ(plane_.arrived.user_agent, "some-client/1");
+  certificate_ = nullptr;
+  EXPECT_EQ(ask("POST", kNext, kReport, "good", agent).status, 204);
+  EXPECT_EQ(plane_.arrived.certificate, nullptr);
 }
 
 TEST_F(DeviceServerTest, APollWithoutADeploymentGetsA204) {

@@ -3,8 +3,7 @@
 #include <boost/json.hpp>
 
 #include "cloud/api/management/paging.hpp"
-#include "cloud/auth/admission.hpp"
-#include "shared/crypto/keys.hpp"
+#include "cloud/api/preauthorization.hpp"
 #include "shared/http/answer.hpp"
 
 namespace postern::cloud::management {
@@ -21,6 +20,31 @@ Result<json::value> identity_value(const Device& device) {
   return value;
 }
 
+json::object to_json(const SiteConflict& conflict) {
+  return {{"site", conflict.place.site},
+          {"gateway", conflict.place.gateway_name},
+          {"auth_set", conflict.auth_set},
+          {"at", to_rfc3339(conflict.at)}};
+}
+
+/// Members that only we have; other tools skip what they do not know. A site is null for a device that was
+/// never seen, and empty for one that talks directly.
+void add_whereabouts(const Device& device, json::object& object) {
+  object["site"] = nullptr;
+  object["gateway"] = nullptr;
+  if (device.presence) {
+    object["site"] = device.presence->place.site;
+    object["gateway"] = device.presence->place.gateway_name;
+    object["site_since"] = to_rfc3339(device.presence->since);
+  }
+  if (device.first_seen) object["first_seen"] = to_rfc3339(*device.first_seen);
+  if (device.left) {
+    object["previous_site"] = device.left->site;
+    object["moved_ts"] = to_rfc3339(device.left->at);
+  }
+  if (device.conflict) object["conflict"] = to_json(*device.conflict);
+}
+
 Result<json::object> to_json(const Device& device) {
   POSTERN_TRY(const json::value identity, identity_value(device));
   json::array sets;
@@ -32,13 +56,15 @@ Result<json::object> to_json(const Device& device) {
                     {"status", to_string(set.status)},
                     {"tier", set.tier}});
   }
-  return json::object{{"id", device.id},
+  json::object object{{"id", device.id},
                       {"identity_data", identity},
                       {"status", to_string(device.status())},
                       {"decommissioning", false},
                       {"created_ts", to_rfc3339(device.created)},
                       {"updated_ts", to_rfc3339(device.updated)},
                       {"auth_sets", std::move(sets)}};
+  add_whereabouts(device, object);
+  return object;
 }
 
 /// A member that is one text or an array of texts.
@@ -56,27 +82,6 @@ Result<std::vector<std::string>> texts_member(const json::object& object, std::s
     texts.emplace_back(item.get_string());
   }
   return texts;
-}
-
-Result<Preauthorization> decode_preauthorization(const json::value& body) {
-  const auto refused = [](std::string_view why) {
-    return invalid(fmt::format("failed to decode preauth request: {}", why));
-  };
-  const json::object* object = body.if_object();
-  if (object == nullptr) return refused("not a JSON object");
-  const json::value* identity = object->if_contains("identity_data");
-  if (identity == nullptr || !identity->is_object() || identity->get_object().empty()) {
-    return refused("identity_data: must be an object with members");
-  }
-  POSTERN_TRY(const std::string pem, http::string_member(*object, "pubkey"));
-  auto key = PublicKey::from_pem(pem);
-  if (!key) return refused(key.error().what);
-  auto parsed = parse_identity(json::serialize(*identity));
-  if (!parsed) return refused(parsed.error().what);
-  const json::value* force = object->if_contains("force");
-  return Preauthorization{.identity = *std::move(parsed),
-                          .public_key_pem = key->to_pem(),
-                          .force = force != nullptr && force->is_bool() && force->get_bool()};
 }
 
 /// Deletions of what is not there are answered without a body (management-api 0.3).
@@ -110,6 +115,10 @@ void Devauth::add_routes(http::Router& router, Gate& gate) {
 Devauth::Answer Devauth::list(http::Request& request) {
   POSTERN_CO_TRY(const auto query, http::parse_query(request.query));
   DeviceFilter filter;
+  if (const auto gateway = http::find_parameter(query, "gateway")) {
+    POSTERN_CO_TRY(filter.gateway, co_await ordinal_of_gateway(*gateway));
+    if (!filter.gateway) co_return http::json_answer(200, json::array{});
+  }
   for (const auto& [name, value] : query) {
     if (name == "id") filter.ids.insert(value);
     if (name != "status") continue;
@@ -120,6 +129,15 @@ Devauth::Answer Devauth::list(http::Request& request) {
     filter.statuses.insert(*status);
   }
   co_return co_await page_of(request, std::move(filter));
+}
+
+net::awaitable<Result<std::optional<std::uint32_t>>> Devauth::ordinal_of_gateway(std::string_view id) {
+  std::optional<Gateway> gateway;
+  POSTERN_CO_CHECK(co_await store_.read([&](const ReadTx& tx) -> Status {
+    POSTERN_TRY(gateway, tx.gateways().find(id));
+    return {};
+  }));
+  co_return gateway ? std::optional(gateway->ordinal) : std::nullopt;
 }
 
 Devauth::Answer Devauth::search(http::Request& request) {

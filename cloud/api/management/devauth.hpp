@@ -16,6 +16,8 @@ class Devauth {
  private:
   using Answer = net::awaitable<Result<http::Response>>;
   Answer list(http::Request& request);
+  /// Of the gateway with this id; nothing when there is none.
+  net::awaitable<Result<std::optional<std::uint32_t>>> ordinal_of_gateway(std::string_view id);
   Answer search(http::Request& request);
   Answer page_of(http::Request& request, DeviceFilter filter);
   Answer count(http::Request& request);
