@@ -224,6 +224,8 @@ Result<ArtifactHeader> parse_header(const HeaderTexts& texts) {
   ArtifactHeader header;
   POSTERN_CHECK(read_header_info(texts.header_info, header));
   POSTERN_CHECK(read_type_info(texts.type_info, header));
+  header.header_info = texts.header_info;
+  header.type_info = texts.type_info;
   if (texts.meta_data) {
     if (!header.payload_type) return invalid("meta-data: not allowed with an empty payload");
     header.meta_data = *texts.meta_data;

@@ -27,6 +27,8 @@ struct ArtifactHeader {
   bool has_payload_provides = false;  ///< type-info has artifact_provides (artifact-format 10.3)
   std::string meta_data;              ///< a JSON object as it was written, or empty
   std::vector<std::string> scripts;   ///< names of the state scripts, in the order of the artifact
+  std::string header_info;            ///< the JSON text, as it was written
+  std::string type_info;              ///< the JSON text, as it was written
 };
 
 /// The raw JSON texts of an artifact's header.

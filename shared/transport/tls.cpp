@@ -331,6 +331,7 @@ net::awaitable<Result<std::unique_ptr<Stream>>> TlsServerContext::accept(
 Result<std::shared_ptr<const TlsClientContext>> TlsClientContext::make(const TlsClientOptions& options) {
   auto context = new_context(TLS_client_method());
   POSTERN_CHECK(trust(context.get(), options.trust_pem));
+  if (options.trust_system && !options.trust_pem.empty()) POSTERN_CHECK(trust(context.get(), {}));
   if (!options.certificate_chain_pem.empty()) {
     POSTERN_CHECK(use_certificate(context.get(), options.certificate_chain_pem, options.private_key_pem));
   }

@@ -34,6 +34,7 @@ struct TlsClientOptions {
   bool verify = true;                 ///< false: any certificate will do. For tests and for SkipVerify only
   std::string certificate_chain_pem;  ///< our own certificate, when the server asks for one; may be empty
   std::string private_key_pem;
+  bool trust_system = false;  ///< the system's CA certificates beside those of `trust_pem`
 };
 
 namespace detail {
