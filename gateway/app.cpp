@@ -54,7 +54,8 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
 }
 
 std::unique_ptr<Preauthorizer> App::make_preauthorizer() {
-  if (!config_.upstream_certificate.empty()) return std::make_unique<CertificatePreauthorizer>(upstream_);
+  if (!config_.upstream_certificate.empty())
+    return std::make_unique<CertificatePreauthorizer>(upstream_, machine_.user_agent);
   return std::make_unique<ManagementPreauthorizer>(upstream_, machine_.log, config_.mender_username,
                                                    config_.mender_password);
 }

@@ -20,6 +20,7 @@ struct Machine {
   ChunkStore* chunks;  ///< null: artifacts are not cached
   Pool& pool;
   std::vector<net::any_io_executor> executors;  ///< connections are spread over them; fills run on the first
+  std::string user_agent;                       ///< with which the gateway speaks for itself
 };
 
 /// What was read from files.

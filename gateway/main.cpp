@@ -77,7 +77,8 @@ Status serve(const Config& config, Log& log) {
                                          .state = *state,
                                          .chunks = chunks.get(),
                                          .pool = pool,
-                                         .executors = service.executors()},
+                                         .executors = service.executors(),
+                                         .user_agent = "postern-gateway/" POSTERN_VERSION},
                                         config, std::move(credentials)));
   POSTERN_TRY(const App::Listening listening, app->listen());
   log_started(listening, config, log);

@@ -1,6 +1,7 @@
 #include "gateway/admission/bindings.hpp"
 
 #include "gateway/store/tables.hpp"
+#include "shared/base/fault_point.hpp"
 #include "shared/proto/gateway.pb.h"
 #include "shared/store/record.hpp"
 

@@ -101,6 +101,7 @@ net::awaitable<Result<Preauthorization>> ManagementPreauthorizer::preauthorize(c
 net::awaitable<Result<Preauthorization>> CertificatePreauthorizer::preauthorize(const AuthRequest& device,
                                                                                 bool /*is_ours*/) {
   auto request = post_json("/api/gateways/v1/preauthorizations", json::serialize(describe(device)));
+  request.headers.set("User-Agent", user_agent_);
   POSTERN_CO_TRY(auto response, co_await upstream_.send(std::move(request)));
   POSTERN_CO_TRY(const std::string body, co_await http::read_all(*response.body, kAnswerBytesMax));
   switch (response.status) {

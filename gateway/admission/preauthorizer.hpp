@@ -53,12 +53,15 @@ class ManagementPreauthorizer final : public Preauthorizer {
 /// With the gateway's own certificate, at postern-cloud, which applies the rules of decision 13 itself.
 class CertificatePreauthorizer final : public Preauthorizer {
  public:
-  explicit CertificatePreauthorizer(Upstream& upstream) : upstream_(upstream) {}
+  /// `user_agent` tells the cloud which version this gateway has.
+  CertificatePreauthorizer(Upstream& upstream, std::string user_agent)
+      : upstream_(upstream), user_agent_(std::move(user_agent)) {}
 
   net::awaitable<Result<Preauthorization>> preauthorize(const AuthRequest& device, bool is_ours) override;
 
  private:
   Upstream& upstream_;
+  const std::string user_agent_;
 };
 
 }  // namespace postern::gateway

@@ -189,6 +189,15 @@ void Cache::ensure_fill(const std::shared_ptr<Entry>& entry) {
 }
 
 net::awaitable<void> Cache::run_fill(std::shared_ptr<Entry> entry) {
+  // However the fill ends, readers are told, or they would wait for ever.
+  struct End {
+    Cache& cache;
+    Entry& entry;
+    ~End() {
+      entry.end_fill();
+      --cache.fills_;
+    }
+  } const end{*this, *entry};
   Fill fill({.source = source_,
              .catalog = catalog_,
              .chunks = *chunks_,
@@ -197,7 +206,6 @@ net::awaitable<void> Cache::run_fill(std::shared_ptr<Entry> entry) {
              .log = log_},
             entry);
   co_await fill.run();
-  --fills_;
   if (fill.found_no_room()) no_room_until_ = clock_.now() + kNoRoomTime;
   if (!entry->refusal()) co_return;
   ++metrics_.cache_refusals;

@@ -30,7 +30,6 @@ net::awaitable<void> Fill::run() {
                                            {"kind", to_string(filled.error().kind)},
                                            {"error", filled.error().what}});
   }
-  entry_->end_fill();
 }
 
 net::awaitable<void> Fill::refuse(Error error) {
@@ -147,6 +146,7 @@ net::awaitable<Status> Fill::reopen(std::uint64_t offset) {
       stream_at_ = offset;
       co_return Status{};
     }
+    if (opened.error().reason == Reason::conflict) is_untrue_ = true;
     // Only what may be different in a while is worth asking again.
     if (opened.error().kind != Kind::transient && opened.error().kind != Kind::exhausted) {
       co_return std::move(opened).error();

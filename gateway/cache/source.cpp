@@ -53,6 +53,7 @@ bool is_dead_link(int status) {
 }
 
 Error refused(int status) {
+  if (status == 416) return conflict("the artifact is shorter than its server said before");
   return is_dead_link(status)
              ? not_found(fmt::format("the upstream answers {} to the artifact's link", status))
              : transient(fmt::format("the upstream answers {} to the artifact's link", status));

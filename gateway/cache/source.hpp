@@ -29,7 +29,8 @@ class Source {
 
   /// Opens an artifact from `first` on; `last` is inclusive, absent is the end. A link that the server no
   /// longer takes is renewed once. What comes has to be exactly what was asked for, with its length known.
-  /// Errors: invalid (another range, no length), forbidden (host), not_found, transient and others.
+  /// Errors: invalid (another range, no length), conflict (shorter than it was), forbidden (host), not_found,
+  /// transient and others.
   net::awaitable<Result<SourceStream>> open(ArtifactKey key, std::uint64_t first,
                                             std::optional<std::uint64_t> last);
 

@@ -92,7 +92,8 @@ http::Headers headers_for_device(const http::Response& response) {
 
 bool honours_retry_after(const http::Request& request) {
   const auto agent = request.headers.find("User-Agent").value_or("");
-  return is_recent_mender(agent) || agent.starts_with("Postern/");
+  const bool is_mcu = agent.find(" MCU ") != std::string_view::npos;
+  return is_mcu || is_recent_mender(agent) || agent.starts_with("postern-device/");
 }
 
 http::Response make_digestible(http::Response response, const http::Request& request, bool is_poll) {

@@ -23,7 +23,8 @@ class DebianMender:
     """One device. `work` is its disk: it stays when the client stops. `prefix` is put before the command that runs it,
     as for a network namespace."""
 
-    def __init__(self, work, *, server_url, ca, mac, device_type="postern-demo", verify_key=None, poll_seconds=1, prefix=()):
+    def __init__(self, work, *, server_url, ca, mac, device_type="postern-demo", verify_key=None, poll_seconds=1, prefix=(),
+                 certificate=None, certificate_key=None):
         self.work = pathlib.Path(work)
         self.prefix = list(prefix)
         self.mac = mac
@@ -44,6 +45,8 @@ class DebianMender:
         }
         if verify_key:
             config["ArtifactVerifyKey"] = str(verify_key)
+        if certificate:
+            config["HttpsClient"] = {"Certificate": str(certificate), "Key": str(certificate_key)}
         (etc / "mender.conf").write_text(json.dumps(config))
         (etc / "artifact_info").write_text("artifact_name=initial\n")
         (data / "device_type").write_text(f"device_type={device_type}\n")

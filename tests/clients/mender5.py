@@ -91,7 +91,7 @@ class Mender5:
     """One device; `work` is its disk."""
 
     def __init__(self, work, *, server_url, ca, identity, device_type, key_type="ed25519", poll_seconds=0.2,
-                 retry_seconds=60.0, timeout=30.0):
+                 retry_seconds=60.0, timeout=30.0, certificate=None, certificate_key=None):
         self.work = pathlib.Path(work)
         self.work.mkdir(parents=True, exist_ok=True)
         self.server_url = server_url
@@ -111,10 +111,16 @@ class Mender5:
         self._token = None
         self._sent_inventory = None
         self._tls = ssl.create_default_context(cafile=str(ca))
+        if certificate:
+            self.use_certificate(certificate, certificate_key)
         self._log = []
         self.key = self.work / "mender-agent.pem"
         if not self.key.exists():
             self._make_key(key_type)
+
+    def use_certificate(self, certificate, key):
+        """Shows a client certificate on every connection from now on; the device's own key stays what it is."""
+        self._tls.load_cert_chain(certificate, key)
 
     # Keys, by the openssl command
 

@@ -47,10 +47,12 @@ class Answer:
 
 
 class Cloud:
-    """`postern-cloud` on a free port of the loopback, with its data in `work`. It can be stopped, killed and started
-    again; it then keeps its port, because devices know its URL."""
+    """`postern-cloud` on a free port of the loopback, or of a node of a test bed, with its data in `work`. It can be
+    stopped, killed and started again; it then keeps its port, because devices know its URL."""
 
-    def __init__(self, work, *, settings=None):
+    def __init__(self, work, *, settings=None, node=None):
+        self.node = node
+        self.host = node.address if node else "localhost"
         self.work = pathlib.Path(work)
         self.work.mkdir(parents=True, exist_ok=True)
         self.settings = settings or {}
@@ -60,11 +62,15 @@ class Cloud:
         pki = self.work / "pki"
         self._run(tool("postern-pki"), "init", str(pki))
         self._run(tool("postern-pki"), "issue", "server", "--ca", str(pki), "--name", "cloud", "--dns", "localhost",
-                  "--ip", "127.0.0.1", "--out", str(self.work / "server"))
+                  "--ip", self._address, "--out", str(self.work / "server"))
         self.ca = pki / "server-ca.crt"
         self.data = self.work / "data"
         self.user_id = self._run(tool("postern-cloud"), "create-user", USER, PASSWORD, "--data", str(self.data)).strip()
         self._tls = ssl.create_default_context(cafile=str(self.ca))
+
+    @property
+    def _address(self):
+        return self.node.address if self.node else "127.0.0.1"
 
     @staticmethod
     def _run(*command):
@@ -75,7 +81,7 @@ class Cloud:
 
     @property
     def url(self):
-        return f"https://localhost:{self.port}"
+        return f"https://{self.host}:{self.port}"
 
     @property
     def log_path(self):
@@ -88,7 +94,7 @@ class Cloud:
         """`fault` names the fault point at which the process kills itself; `wrap` is put before the command."""
         config = {
             "DataDirectory": str(self.data),
-            "Listen": f"127.0.0.1:{self.port}",
+            "Listen": f"{self._address}:{self.port}",
             "Certificate": str(self.work / "server.crt"),
             "Key": str(self.work / "server.key"),
             "FreeBytesMin": 0,
@@ -103,13 +109,14 @@ class Cloud:
             environment["POSTERN_FAULT_POINT"] = fault
         seen = len(self.log())
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([*wrap, tool("postern-cloud"), "--config", str(path)],
+            inside = self.node.prefix if self.node else ()
+            self.process = subprocess.Popen([*inside, *wrap, tool("postern-cloud"), "--config", str(path)],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
 
         def started():
             if self.process.poll() is not None:
                 raise RuntimeError(f"the cloud ended with {self.process.returncode}:\n{self.log()[seen:][-4000:]}")
-            return re.search(r"cloud\.started listen=127\.0\.0\.1:(\d+)", self.log()[seen:])
+            return re.search(r"cloud\.started listen=[0-9.]+:(\d+)", self.log()[seen:])
 
         self.port = int(wait_until(started, seconds=30 * SLOWNESS, what="the start of the cloud", every=0.02).group(1))
 
@@ -140,7 +147,10 @@ class Cloud:
     # Requests
 
     def connect(self):
-        return http.client.HTTPSConnection("localhost", self.port, timeout=30 * SLOWNESS, context=self._tls)
+        connection = http.client.HTTPSConnection(self.host, self.port, timeout=30 * SLOWNESS, context=self._tls)
+        if self.node:
+            self.node.call(connection.connect)
+        return connection
 
     def ask(self, method, path, body=None, headers=None):
         """One request on a connection of its own."""
