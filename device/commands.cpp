@@ -43,6 +43,7 @@ class Workbench {
   }
 
   net::awaitable<Result<std::unique_ptr<http::Body>>> open(std::string source) {
+    warn_without_keys(keys_, log_);
     if (source == "-") co_return with_progress(FileBody::standard_input(pool_));
     if (!source.starts_with("http://") && !source.starts_with("https://")) {
       POSTERN_CO_TRY(std::unique_ptr<http::Body> file, FileBody::open(source, pool_));

@@ -129,6 +129,7 @@ Status run_daemon(const Setup& setup, Log& stderr_log) {
   DeploymentLog log(setup.settings.update_log_path, setup.version, clock, stderr_log);
   Recorder recorder(log);
   const VerifyKeys keys = load_verify_keys(setup.settings, log);
+  warn_without_keys(keys, log);
   DeviceStore store(open_device_database(setup.paths.datastore, clock, log));
   auto made = make_server(setup, network, clock, log);
   POSTERN_CHECK(check_server(made, store));

@@ -16,14 +16,16 @@ VerifyKeys load_verify_keys(const Settings& settings, Log& log) {
       log.error("device.verify_key_unusable", {{"path", path}, {"error", key.error().what}});
     }
   }
-  if (!loaded.is_required) {
-    log.warn("device.no_verify_key",
-             {{"danger",
-               "any artifact is installed, whoever made it: who controls the server or a gateway controls "
-               "this device"},
-              {"remedy", "sign artifacts and set ArtifactVerifyKey in mender.conf"}});
-  }
   return loaded;
+}
+
+void warn_without_keys(const VerifyKeys& keys, Log& log) {
+  if (keys.is_required) return;
+  log.warn("device.no_verify_key",
+           {{"danger",
+             "any artifact is installed, whoever made it: who controls the server or a gateway controls "
+             "this device"},
+            {"remedy", "sign artifacts and set ArtifactVerifyKey in mender.conf"}});
 }
 
 ModuleInstallerOptions installer_options(const Setup& setup, const VerifyKeys& keys) {

@@ -23,8 +23,10 @@ struct VerifyKeys {
   bool is_required = false;  ///< some are configured, whether or not they can be used
 };
 
-/// A key that cannot be read is told, and leaves the others; without any, it warns.
+/// A key that cannot be read is told, and leaves the others.
 VerifyKeys load_verify_keys(const Settings& settings, Log& log);
+/// Says what it means that no keys are configured, if so.
+void warn_without_keys(const VerifyKeys& keys, Log& log);
 
 /// `keys` outlives the installer.
 ModuleInstallerOptions installer_options(const Setup& setup, const VerifyKeys& keys);
