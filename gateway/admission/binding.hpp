@@ -47,6 +47,7 @@ struct Binding {
   std::vector<Digest> tokens;               ///< SHA-256 of tokens given to it, newest first
   WallTime bound;
   WallTime changed;
+  std::uint64_t revision = 0;  ///< counts changes
 
   /// Whether it is this certificate that the identity is bound to.
   bool is_held_by(const CertificateIdentity& certificate) const;

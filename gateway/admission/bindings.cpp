@@ -36,6 +36,7 @@ gateway_record::Binding to_record(const Binding& binding) {
   for (const Digest& token : binding.tokens) record.add_tokens(to_text(token));
   record.set_bound_ms(binding.bound.time_since_epoch().count());
   record.set_changed_ms(binding.changed.time_since_epoch().count());
+  record.set_revision(binding.revision);
   return record;
 }
 
@@ -56,6 +57,7 @@ Result<Binding> from_record(const gateway_record::Binding& record) {
   }
   binding.bound = to_time(record.bound_ms());
   binding.changed = to_time(record.changed_ms());
+  binding.revision = record.revision();
   return binding;
 }
 
@@ -101,35 +103,39 @@ BindingDecision Bindings::look(const Claim& claim,
   return decide_on(claim, is_approved);
 }
 
-Binding Bindings::bound_to(const Claim& claim, std::string identity) const {
-  Binding binding;
-  if (const Binding* old = find(claim.identity_hash)) binding = *old;
+void Bindings::apply(const Claim& claim, const std::string& identity, Binding& binding) const {
   const WallTime now = clock_.wall();
   if (binding.bound == WallTime()) binding.bound = now;
   // Tokens that the old certificate was given end with it.
   if (!binding.is_held_by(claim.certificate)) binding.tokens.clear();
-  binding.identity_hash = claim.identity_hash;
-  binding.identity = std::move(identity);
+  binding.identity = identity;
   binding.issuer = claim.certificate.issuer;
   binding.subject = claim.certificate.subject;
   binding.certificate_key = claim.certificate.key;
   binding.certificate_name = claim.certificate.name;
   binding.device_key = claim.device_key;
   binding.changed = now;
-  return binding;
 }
 
 net::awaitable<Status> Bindings::bind(Claim claim, std::string identity,
                                       std::function<bool(const Digest&)> is_approved) {
-  Binding binding;
   {
-    const std::shared_lock lock(mutex_);
+    const std::unique_lock lock(mutex_);
     const auto decision = decide_on(claim, is_approved);
     if (decision.verdict == BindingVerdict::refuse) co_return unauthorized(decision.reason);
     if (decision.verdict == BindingVerdict::known) co_return Status{};
-    binding = bound_to(claim, std::move(identity));
+    // Two claims decided at once could both find the place free.
+    if (claimed_.contains(claim.identity_hash) || claimed_.contains(claim.certificate.key)) {
+      co_return transient("another auth request of this device is under way");
+    }
+    claimed_.insert({claim.identity_hash, claim.certificate.key});
   }
-  co_return co_await store(std::move(binding));
+  auto changed =
+      co_await change(claim.identity_hash, [&](Binding& binding) { apply(claim, identity, binding); });
+  const std::unique_lock lock(mutex_);
+  claimed_.erase(claim.identity_hash);
+  claimed_.erase(claim.certificate.key);
+  co_return changed;
 }
 
 bool Bindings::is_preauthorized(const Digest& identity_hash, const Digest& device_key) const {
@@ -145,31 +151,20 @@ bool Bindings::is_ours(const Digest& identity_hash) const {
 }
 
 net::awaitable<Status> Bindings::note_preauthorized(Digest identity_hash, Digest device_key) {
-  Binding binding;
-  {
-    const std::shared_lock lock(mutex_);
-    const Binding* known = find(identity_hash);
-    if (known == nullptr) co_return not_found("identity is not bound");
-    if (known->preauthorized_key == device_key) co_return Status{};
-    binding = *known;
-  }
-  binding.preauthorized_key = device_key;
-  co_return co_await store(std::move(binding));
+  if (is_preauthorized(identity_hash, device_key)) co_return Status{};
+  co_return co_await change(identity_hash, [&](Binding& binding) { binding.preauthorized_key = device_key; });
 }
 
 net::awaitable<Status> Bindings::note_token(Digest identity_hash, std::string token) {
   const Digest digest = sha256(as_bytes(token));
-  Binding binding;
   {
     const std::shared_lock lock(mutex_);
-    const Binding* known = find(identity_hash);
-    if (known == nullptr) co_return not_found("identity is not bound");
-    if (std::ranges::find(known->tokens, digest) != known->tokens.end()) co_return Status{};
-    binding = *known;
+    if (by_token_.contains(digest)) co_return Status{};
   }
-  binding.tokens.insert(binding.tokens.begin(), digest);
-  if (binding.tokens.size() > kTokensMax) binding.tokens.resize(kTokensMax);
-  co_return co_await store(std::move(binding));
+  co_return co_await change(identity_hash, [&](Binding& binding) {
+    binding.tokens.insert(binding.tokens.begin(), digest);
+    if (binding.tokens.size() > kTokensMax) binding.tokens.resize(kTokensMax);
+  });
 }
 
 TokenStanding Bindings::standing(std::string_view token, const CertificateIdentity& certificate) const {
@@ -186,10 +181,21 @@ std::size_t Bindings::size() const {
   return by_identity_.size();
 }
 
-net::awaitable<Status> Bindings::store(Binding binding) {
-  const auto record = to_record(binding);
-  POSTERN_CO_CHECK(co_await database_.write(
-      [&](WriteTxn& txn) -> Status { return put_record(txn, kBindings, binding.identity_hash, record); }));
+net::awaitable<Status> Bindings::change(Digest identity_hash, std::function<void(Binding&)> edit) {
+  Binding binding;
+  POSTERN_FAULT_POINT("bindings.before_store");
+  POSTERN_CO_CHECK(co_await database_.write([&](WriteTxn& txn) -> Status {
+    binding = Binding();
+    POSTERN_TRY(const auto stored, get_record<gateway_record::Binding>(txn, kBindings, identity_hash));
+    if (stored) {
+      POSTERN_TRY(binding, from_record(*stored));
+    }
+    binding.identity_hash = identity_hash;
+    edit(binding);
+    ++binding.revision;
+    return put_record(txn, kBindings, identity_hash, to_record(binding));
+  }));
+  POSTERN_FAULT_POINT("bindings.after_store");
   const std::unique_lock lock(mutex_);
   remember(std::move(binding));
   co_return Status{};
@@ -206,7 +212,11 @@ void Bindings::forget_names_of(const Binding& binding) {
 }
 
 void Bindings::remember(Binding binding) {
-  if (const Binding* old = find(binding.identity_hash)) forget_names_of(*old);
+  if (const Binding* old = find(binding.identity_hash)) {
+    // Changes that were committed together are told in any order; the last one has all of them.
+    if (old->revision > binding.revision) return;
+    forget_names_of(*old);
+  }
   by_certificate_key_[binding.certificate_key] = binding.identity_hash;
   if (!binding.certificate_name.empty()) by_certificate_name_[holder_of(binding)] = binding.identity_hash;
   for (const Digest& token : binding.tokens) by_token_[token] = binding.identity_hash;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <shared_mutex>
 #include <unordered_map>
 
@@ -58,8 +59,9 @@ class Bindings {
   const Binding* find(const Digest& identity_hash) const;
   const Binding* find_held_by(const CertificateIdentity& certificate) const;
   BindingDecision decide_on(const Claim& claim, const std::function<bool(const Digest&)>& is_approved) const;
-  Binding bound_to(const Claim& claim, std::string identity) const;
-  net::awaitable<Status> store(Binding binding);
+  void apply(const Claim& claim, const std::string& identity, Binding& binding) const;
+  /// Changes the stored binding of an identity, or makes one; several changes follow one after the other.
+  net::awaitable<Status> change(Digest identity_hash, std::function<void(Binding&)> edit);
   void remember(Binding binding);
   void forget_names_of(const Binding& binding);
   static std::string holder_of(const Binding& binding);
@@ -73,6 +75,7 @@ class Bindings {
   std::map<Digest, Digest, Less> by_certificate_key_;            ///< -> identity
   std::unordered_map<std::string, Digest> by_certificate_name_;  ///< issuer and name -> identity
   std::map<Digest, Digest, Less> by_token_;                      ///< -> identity
+  std::set<Digest, Less> claimed_;  ///< identities, and keys of certificates, that bind() is busy with
 };
 
 }  // namespace postern::gateway

@@ -1,5 +1,7 @@
 #include "gateway/admission/bindings.hpp"
 
+#include <boost/asio/experimental/awaitable_operators.hpp>
+
 #include "gateway/store/tables.hpp"
 #include "shared/store/memory_database.hpp"
 #include "shared/testing/loop.hpp"
@@ -75,6 +77,25 @@ TEST_F(BindingsTest, AreRefusedToAnotherIdentityAlsoAfterARestart) {
   restart();
   EXPECT_EQ(bind("b", "k1").error().reason, Reason::unauthorized);
   EXPECT_EQ(bindings_->size(), 1U);
+}
+
+TEST_F(BindingsTest, KeepBothOfTwoTokensThatAreGivenAtOnce) {
+  using namespace net::experimental::awaitable_operators;
+  ASSERT_TRUE(bind("a", "k1"));
+  (void)loop_.run(bindings_->note_token(digest("a"), "token 1") &&
+                  bindings_->note_token(digest("a"), "token 2"));
+  EXPECT_EQ(bindings_->standing("token 1", certificate("k1")), TokenStanding::own);
+  EXPECT_EQ(bindings_->standing("token 2", certificate("k1")), TokenStanding::own);
+}
+
+TEST_F(BindingsTest, GiveACertificateToOneOfTwoThatClaimItAtOnce) {
+  using namespace net::experimental::awaitable_operators;
+  const auto nobody = [](const Digest&) { return false; };
+  const auto both = loop_.run(bindings_->bind(claim("a", "k1"), "a", nobody) &&
+                              bindings_->bind(claim("b", "k1"), "b", nobody));
+  EXPECT_TRUE(std::get<0>(both));
+  EXPECT_EQ(std::get<1>(both).error().kind, Kind::transient);
+  EXPECT_EQ(bind("b", "k1").error().reason, Reason::unauthorized);
 }
 
 TEST_F(BindingsTest, ChangeNothingWhenTheDiskIsFull) {

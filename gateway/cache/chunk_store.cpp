@@ -62,7 +62,9 @@ Result<std::shared_ptr<ChunkStore::Segment>> ChunkStore::open_segment(std::uint3
   POSTERN_TRY(auto database, open_lmdb_database({.path = path_of(number),
                                                  .size_bytes_max = options_.segment_bytes,
                                                  .tables = {kChunks},
-                                                 .group_bytes_max = 64 << 20},
+                                                 .group_bytes_max = 64 << 20,
+                                                 // Copies megabytes, and nobody waits behind it but the fill.
+                                                 .closure_time_max = std::chrono::seconds(1)},
                                                 clock_, log_));
   auto segment = std::make_shared<Segment>();
   segment->number = number;

@@ -69,6 +69,8 @@ struct LmdbOptions {
   std::uint64_t group_bytes_max =
       16 << 20;  ///< keys and values of one commit, after which no closure joins it
   Duration group_time_max = std::chrono::milliseconds(2);  ///< after which no closure joins a commit
+  /// A closure that takes longer is warned of: others wait behind it.
+  Duration closure_time_max = std::chrono::milliseconds(20);
 };
 
 /// Opens a database of the machine, or makes one where there is none. A database that cannot be opened is

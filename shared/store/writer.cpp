@@ -6,8 +6,6 @@
 namespace postern::lmdb {
 namespace {
 
-constexpr Duration kSlowClosure = std::chrono::milliseconds(20);
-
 std::int64_t in_ms(Duration duration) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
 }
@@ -19,6 +17,7 @@ Writer::Writer(Environment& environment, const LmdbOptions& options, Clock& cloc
       group_count_max_(options.group_count_max),
       group_bytes_max_(options.group_bytes_max),
       group_time_max_(options.group_time_max),
+      closure_time_max_(options.closure_time_max),
       clock_(clock),
       log_(log),
       thread_([this] { run(); }) {}
@@ -159,7 +158,7 @@ Status Writer::run_closure(Transaction& txn, const WriteClosure& fn) {
   // A closure that went on after a failed write must not take the others with it.
   if (const std::optional<Error>& failure = txn.failure(); result && failure) result = *failure;
   const Duration took = clock_.now() - start;
-  if (took > kSlowClosure) log_.warn("writer.closure_was_slow", {{"took_ms", in_ms(took)}});
+  if (took > closure_time_max_) log_.warn("writer.closure_was_slow", {{"took_ms", in_ms(took)}});
   return result;
 }
 

@@ -62,6 +62,7 @@ class Writer {
   const std::size_t group_count_max_;
   const std::uint64_t group_bytes_max_;
   const Duration group_time_max_;
+  const Duration closure_time_max_;
   Clock& clock_;
   Log& log_;
   bool failing_ = false;  ///< the last commit failed; of the writer's thread

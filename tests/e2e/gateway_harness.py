@@ -13,6 +13,8 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest
 
 from harness import SLOWNESS, Answer, Cloud, tool
@@ -21,8 +23,11 @@ from clients.foreign_server import ForeignServer
 from clients.https_recorder import make_certificate
 from clients.mcu import Mcu
 from clients.mender5 import Mender5
+from clients.postern_device import PosternDevice
 
 TYPE = "bench"
+#: Size of the chunks in which a gateway stores artifacts.
+CHUNK = 256 * 4096 - 16
 
 
 class Authority:
@@ -60,6 +65,9 @@ class CloudUpstream:
         self.cloud = Cloud(work / "cloud", settings={"GatewayCA": str(authority.gateway_ca), **(settings or {})}, node=node)
         self.cloud.port = port
         self.cloud.start()
+        if not port:  # now that the port is known, links can begin with the URL that the gateway is given
+            self.cloud.stop()
+            self.cloud.start()
         self.ca = self.cloud.ca
         self.certificate, self.key = authority.issue("gateway", gateway, "--site", site)
 
@@ -307,9 +315,9 @@ class SiteTestCase(unittest.TestCase):
 
     # Devices behind the gateway
 
-    def mender5(self, number, *, certificate=None, **options):
+    def mender5(self, number, *, certificate=None, work=None, **options):
         certificate = certificate or self.authority.issue("device", f"press-{number}")
-        return Mender5(self.work / f"mender5-{number}", server_url=self.gateway.url, ca=self.gateway.ca,
+        return Mender5(self.work / (work or f"mender5-{number}"), server_url=self.gateway.url, ca=self.gateway.ca,
                        identity={"mac": f"02:05:00:00:00:{number:02x}"}, device_type=TYPE, retry_seconds=0.2,
                        timeout=60 * SLOWNESS, certificate=certificate[0], certificate_key=certificate[1], **options)
 
@@ -324,6 +332,15 @@ class SiteTestCase(unittest.TestCase):
         device = DebianMender(self.work / f"debian-{number}", server_url=self.gateway.url, ca=self.gateway.ca,
                               mac=f"02:03:00:00:00:{number:02x}", device_type=TYPE, certificate=certificate[0],
                               certificate_key=certificate[1], **options)
+        device.start()
+        self.addCleanup(device.stop)
+        return device
+
+    def postern_device(self, number, **options):
+        certificate = self.authority.issue("device", f"postern-{number}")
+        device = PosternDevice(self.work / f"postern-{number}", program=tool("postern-device"), server_url=self.gateway.url,
+                               ca=self.gateway.ca, mac=f"02:09:00:00:00:{number:02x}", device_type=TYPE,
+                               certificate=certificate[0], certificate_key=certificate[1], **options)
         device.start()
         self.addCleanup(device.stop)
         return device
@@ -343,6 +360,45 @@ class SiteTestCase(unittest.TestCase):
 
     def installed(self, device):
         return (device.work / "installed" / "payload.bin").read_bytes()
+
+
+class Deaths(list):
+    """When the gateway died; with a way to wait while it lives."""
+
+    def __init__(self, gateway):
+        super().__init__()
+        self.gateway = gateway
+        self.over = threading.Event()
+        self.alive = threading.Event()
+        self.alive.set()
+
+    def wait(self, seconds):
+        """Waits; True when the gateway is up then."""
+        time.sleep(seconds)  # a moment of the test's own choosing, not a wait for something
+        return self.alive.is_set()
+
+    def watch(self):
+        while not self.over.wait(0.02):
+            if self.gateway.process.poll() is None:
+                continue
+            self.alive.clear()
+            self.append(time.monotonic())
+            self.gateway.wait_for_death()
+            self.gateway.start()
+            self.alive.set()
+
+
+@contextlib.contextmanager
+def revived(gateway):
+    """Starts the gateway again whenever it dies."""
+    deaths = Deaths(gateway)
+    thread = threading.Thread(target=deaths.watch)
+    thread.start()
+    try:
+        yield deaths
+    finally:
+        deaths.over.set()
+        thread.join()
 
 
 def auth_body(key_path, mac):

@@ -1,13 +1,15 @@
 """A gateway that is stopped or killed in the middle: nobody is locked out, and nothing durable is fetched again."""
 
 import collections
+import concurrent.futures
+import random
 import unittest
 
 from harness import SLOWNESS
-from gateway_harness import ForeignUpstream, SiteTestCase
+from gateway_harness import CHUNK, ForeignUpstream, SiteTestCase, revived
 from clients.debian_mender import wait_until
+from clients.mender5 import ConnectionCut
 
-CHUNK = 256 * 4096 - 16
 BATCH = 8 * CHUNK
 SIZE = 20_000_000
 
@@ -78,54 +80,54 @@ class KillTest(RestartCase):
 
     def test_kills_while_it_writes_cost_a_cut_and_no_more(self):
         histogram = collections.Counter()
-        for point, durable in self.POINTS.items():
+        for number, (point, durable) in enumerate(self.POINTS.items(), 1):
             with self.subTest(point=point):
                 self.upstream.server.downloads.clear()
-                number = len(histogram) + 1
-                device = self.mender5(number)
                 self.gateway.stop()
                 self.gateway.start(fault=point)
-
-                def revive():
-                    if self.gateway.process.poll() is None:
-                        return
-                    histogram[point] += 1
-                    self.gateway.wait_for_death()
-                    self.gateway.start()
-
-                device.before_resume = revive
-                name = f"release-{number}"
-                content = self.update_through_a_kill(device, name, revive)
-                self.assertEqual(self.installed(device), content)
+                with revived(self.gateway) as deaths:
+                    self.update(self.mender5(number), f"release-{number}")
+                histogram[point] = len(deaths)
                 firsts = [first for first, _ in self.upstream.served()]
                 self.assertTrue(all(first >= durable for first in firsts[1:]), f"{point}: {firsts}")
         print(f"kills by fault point: {dict(histogram)}")
-        self.assertEqual(set(histogram), set(self.POINTS), "every point was hit")
+        self.assertEqual(histogram, collections.Counter(dict.fromkeys(self.POINTS, 1)), "every point was hit")
 
-    def update_through_a_kill(self, device, name, revive):
-        content = self.release(name, size=SIZE)
-        granted = []
+    def test_kills_at_any_moment_end_in_success_everywhere(self):
+        devices = [self.mender5(number) for number in (1, 2, 3)]
+        seed = random.randrange(1 << 32)
+        moments = random.Random(seed)
+        kills = 0
+        for round_number in range(3):
+            name = f"release-{round_number}"
+            with revived(self.gateway) as deaths, concurrent.futures.ThreadPoolExecutor() as pool:
+                content = self.release(name, size=SIZE)
+                updates = [pool.submit(self.update, device, name, content) for device in devices]
+                while not all(update.done() for update in updates) and len(deaths) < 5:
+                    if deaths.wait(moments.uniform(0.05, 0.8)):
+                        self.gateway.process.kill()
+                for update in updates:
+                    update.result(timeout=240 * SLOWNESS)
+                kills += len(deaths)
+        print(f"kills at random moments: {kills}, seed {seed}")
+        self.assertGreater(kills, 3)
 
-        def authenticate():
-            try:
-                granted.append(device.authenticate())
-            except OSError:
-                revive()
-            return granted and granted[-1]
-
-        wait_until(authenticate, seconds=60 * SLOWNESS, what="a token")
+    def update(self, device, name, content=None):
+        """Brings the device to the release, however often its server dies."""
+        content = content or self.release(name, size=SIZE)
+        wait_until(lambda: attempt(device.authenticate), seconds=60 * SLOWNESS, what="a token")
         deployment = self.upstream.deploy(name, [self.id_of(device.identity["mac"])])
-
-        def updated():
-            try:
-                return device.run(seconds=60 * SLOWNESS) == "success"
-            except OSError:
-                revive()
-                return False
-
-        wait_until(updated, seconds=120 * SLOWNESS, what="the update")
+        wait_until(lambda: attempt(device.run, seconds=10 * SLOWNESS) == "success", seconds=120 * SLOWNESS, what="the update")
+        self.assertEqual(self.installed(device), content)
         self.assertEqual(set(self.upstream.statuses(deployment).values()), {"success"})
-        return content
+
+
+def attempt(function, **options):
+    """What a call returns; None when its server was not there."""
+    try:
+        return function(**options)
+    except (OSError, ConnectionCut, TimeoutError):
+        return None
 
 
 if __name__ == "__main__":
