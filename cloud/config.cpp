@@ -13,8 +13,6 @@ Result<Config> load_config(const std::string& path, const Environment& environme
   }
   POSTERN_TRY(auto reader, ConfigReader::from_text(text, path.empty() ? "environment" : path, environment));
   Config config;
-  std::string level = "info";
-  std::string format = "logfmt";
   reader.string("DataDirectory", "POSTERN_CLOUD_DATA_DIRECTORY", &config.data_directory);
   reader.string("Listen", "POSTERN_CLOUD_LISTEN", &config.listen);
   reader.string("Certificate", "POSTERN_CLOUD_CERTIFICATE", &config.certificate);
@@ -22,8 +20,7 @@ Result<Config> load_config(const std::string& path, const Environment& environme
   reader.string("GatewayCA", "POSTERN_CLOUD_GATEWAY_CA", &config.gateway_ca);
   reader.string("GatewayCRL", "POSTERN_CLOUD_GATEWAY_CRL", &config.gateway_crl);
   reader.string("URL", "POSTERN_CLOUD_URL", &config.url);
-  reader.string("LogLevel", "POSTERN_CLOUD_LOG_LEVEL", &level);
-  reader.string("LogFormat", "POSTERN_CLOUD_LOG_FORMAT", &format);
+  read_log_settings(reader, "", "POSTERN_CLOUD_", &config.log_level, &config.log_format);
   reader.integer("Threads", "POSTERN_CLOUD_THREADS", &config.threads, 0U, 256U);
   reader.integer("PoolThreads", "POSTERN_CLOUD_POOL_THREADS", &config.pool_threads, 1U, 256U);
   reader.integer("DatabaseBytesMax", "POSTERN_CLOUD_DATABASE_BYTES_MAX", &config.database_bytes_max,
@@ -32,13 +29,6 @@ Result<Config> load_config(const std::string& path, const Environment& environme
                  std::uint64_t{1} << 44);
   reader.duration("LinkLifetime", "POSTERN_CLOUD_LINK_LIFETIME", &config.link_lifetime, 1s, 7 * 24h);
   reader.duration("StopGrace", "POSTERN_CLOUD_STOP_GRACE", &config.stop_grace, 0s, 1h);
-  if (const auto parsed = parse_log_level(level)) {
-    config.log_level = *parsed;
-  } else {
-    reader.fail("LogLevel", parsed.error().what);
-  }
-  if (format != "logfmt" && format != "json") reader.fail("LogFormat", "must be logfmt or json");
-  config.log_format = format == "json" ? LogFormat::json : LogFormat::logfmt;
   POSTERN_CHECK(reader.finish(log));
   return config;
 }

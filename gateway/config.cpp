@@ -66,8 +66,6 @@ void read_upstream(ConfigReader& reader, Config& config) {
 }
 
 void read_own(ConfigReader& reader, Config& config) {
-  std::string level = "info";
-  std::string format = "logfmt";
   std::string rebinding(to_string(config.rebinding));
   reader.string("Postern.StateDirectory", "POSTERN_GATEWAY_STATE_DIRECTORY", &config.state_directory);
   reader.string("Postern.Upstream.Certificate", "POSTERN_GATEWAY_UPSTREAM_CERTIFICATE",
@@ -89,15 +87,7 @@ void read_own(ConfigReader& reader, Config& config) {
   reader.integer("Postern.Threads", "POSTERN_GATEWAY_THREADS", &config.threads, 0U, 256U);
   reader.integer("Postern.PoolThreads", "POSTERN_GATEWAY_POOL_THREADS", &config.pool_threads, 1U, 256U);
   reader.duration("Postern.StopGrace", "POSTERN_GATEWAY_STOP_GRACE", &config.stop_grace, 0s, 1h);
-  reader.string("Postern.LogLevel", "POSTERN_GATEWAY_LOG_LEVEL", &level);
-  reader.string("Postern.LogFormat", "POSTERN_GATEWAY_LOG_FORMAT", &format);
-  if (const auto parsed = parse_log_level(level)) {
-    config.log_level = *parsed;
-  } else {
-    reader.fail("Postern.LogLevel", parsed.error().what);
-  }
-  if (format != "logfmt" && format != "json") reader.fail("Postern.LogFormat", "must be logfmt or json");
-  config.log_format = format == "json" ? LogFormat::json : LogFormat::logfmt;
+  read_log_settings(reader, "Postern.", "POSTERN_GATEWAY_", &config.log_level, &config.log_format);
   if (const auto parsed = parse_rebinding(rebinding)) {
     config.rebinding = *parsed;
   } else {

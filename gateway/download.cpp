@@ -3,14 +3,6 @@
 #include "shared/http/answer.hpp"
 
 namespace postern::gateway {
-namespace {
-
-Error forbidden(std::string what) {
-  return rejected(Reason::forbidden, std::move(what));
-}
-
-}  // namespace
-
 void DownloadRoute::add_routes(http::Router& router) {
   router.add("GET", kDownloadRoute, [this](http::Request& request) -> net::awaitable<http::Response> {
     http::Response response = co_await serve(request);
@@ -41,9 +33,7 @@ net::awaitable<http::Response> DownloadRoute::serve(http::Request& request) {
 net::awaitable<Result<http::Response>> DownloadRoute::answer(http::Request& request) {
   const auto range_field = request.headers.find("Range");
   const LinkCheck link = signer_.verify(request.method, request.target, clock_.wall());
-  if (link.verdict == LinkVerdict::bad_parameters) co_return invalid("invalid request parameters");
-  if (link.verdict == LinkVerdict::bad_signature) co_return forbidden("signature invalid");
-  if (link.verdict == LinkVerdict::expired && !range_field) co_return forbidden("URL expired");
+  POSTERN_CO_CHECK(admit_link(link, range_field.has_value()));
   const auto key = parse_artifact_key(request.parameter("key"));
   if (!key) co_return not_found("Resource not found");
   auto opened =

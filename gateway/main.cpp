@@ -101,7 +101,7 @@ int main(int argc, char** argv) {
   program.add_option("--config", config_path, "Configuration file (JSON)")
       ->type_name("FILE")
       ->capture_default_str();
-  program.add_option("--log-level", level, "debug, info, warn or error; wins over the file")
+  program.add_option("--log-level", level, "debug, info, warn, error or fatal; wins over the file")
       ->type_name("LEVEL");
   try {
     program.parse(argc, argv);
@@ -113,6 +113,7 @@ int main(int argc, char** argv) {
   auto log = make_stderr_log(LogLevel::warn, LogFormat::logfmt);
   auto config = load_config(config_path, system_environment(), *log);
   if (!config) return fail(config.error());
+  if (level == "fatal") level = "error";  // what is fatal is an error of the command itself
   if (!level.empty()) {
     const auto parsed = parse_log_level(level);
     if (!parsed) return fail(parsed.error());

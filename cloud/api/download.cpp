@@ -8,10 +8,6 @@
 namespace postern::cloud {
 namespace {
 
-Error forbidden(std::string what) {
-  return rejected(Reason::forbidden, std::move(what));
-}
-
 /// A file name for Content-Disposition; what could end the quoted text is replaced.
 std::string file_name(std::string_view artifact_name) {
   std::string name(artifact_name);
@@ -87,11 +83,11 @@ net::awaitable<http::Response> DownloadRoute::serve(http::Request& request) {
 net::awaitable<Result<http::Response>> DownloadRoute::answer(http::Request& request) {
   const auto range_field = request.headers.find("Range");
   const LinkCheck link = links_.verify(request.method, request.target, clock_.wall());
-  if (link.verdict == LinkVerdict::bad_parameters) co_return invalid("invalid request parameters");
-  if (link.verdict == LinkVerdict::bad_signature) co_return forbidden("signature invalid");
-  if (link.verdict == LinkVerdict::expired && !range_field) co_return forbidden("URL expired");
+  POSTERN_CO_CHECK(admit_link(link, range_field.has_value()));
   POSTERN_CO_TRY(const Item item, co_await find(request));
-  if (link.verdict == LinkVerdict::expired && !item.is_open) co_return forbidden("URL expired");
+  if (link.verdict == LinkVerdict::expired && !item.is_open) {
+    co_return rejected(Reason::forbidden, "URL expired");
+  }
 
   const std::uint64_t total = item.artifact.size_bytes;
   const auto wanted = http::parse_range(range_field, total);

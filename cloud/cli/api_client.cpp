@@ -18,25 +18,6 @@ constexpr std::size_t kErrorCharactersMax = 1000;
 /// The most that the API allows (management-api 0.4).
 constexpr std::size_t kPerPage = 500;
 
-Reason reason_of(int status) {
-  switch (status) {
-    case 401:
-      return Reason::unauthorized;
-    case 403:
-      return Reason::forbidden;
-    case 404:
-      return Reason::not_found;
-    case 409:
-      return Reason::conflict;
-    case 413:
-      return Reason::too_large;
-    case 422:
-      return Reason::unprocessable;
-    default:
-      return Reason::invalid;
-  }
-}
-
 /// The server's own words where it has any.
 std::string error_text(int status, std::string_view body) {
   const auto value = http::parse_json(body);
@@ -93,7 +74,8 @@ Error ApiClient::refusal(const Reply& reply) const {
     return transient(
         fmt::format("{}: {} (status {}, request {})", server_, text, reply.status, printable(request)));
   }
-  return rejected(reason_of(reply.status), fmt::format("{}: {}", server_, text));
+  const Reason known = http::reason_of(reply.status);
+  return rejected(known == Reason::none ? Reason::invalid : known, fmt::format("{}: {}", server_, text));
 }
 
 net::awaitable<Result<ApiClient::Reply>> ApiClient::exchange(std::string method, std::string path,

@@ -4,6 +4,7 @@
 
 #include "device/store/file_lock.hpp"
 #include "device/update/race.hpp"
+#include "shared/base/cancellation.hpp"
 
 namespace postern::device {
 
@@ -19,8 +20,7 @@ Agent::Agent(const net::any_io_executor& executor, Parts parts, AgentOptions opt
 net::awaitable<void> Agent::run() {
   co_await recover();
   for (;;) {
-    const auto state = co_await net::this_coro::cancellation_state;
-    if (state.cancelled() != net::cancellation_type::none) co_return;
+    if (co_await was_cancelled()) co_return;
     const SteadyTime now = parts_.clock.now();
     if (inventory_due_ <= now) {
       co_await send_inventory();

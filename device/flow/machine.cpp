@@ -2,6 +2,7 @@
 
 #include <boost/asio/this_coro.hpp>
 
+#include "shared/base/cancellation.hpp"
 #include "shared/base/fault_point.hpp"
 
 namespace postern::device {
@@ -10,11 +11,6 @@ namespace {
 /// A place at which a test can have the power cut: before or after what is done in a state.
 void fault_point(std::string_view when, State state) {
   POSTERN_FAULT_POINT(fmt::format("flow.{}_{}", when, to_string(state)));
-}
-
-net::awaitable<bool> is_stopping() {
-  const auto state = co_await net::this_coro::cancellation_state;
-  co_return state.cancelled() != net::cancellation_type::none;
 }
 
 }  // namespace
@@ -66,7 +62,7 @@ net::awaitable<Status> Machine::run(State state) {
     const Row& row = row_of(state);
     is_looping_ = false;
     const Outcome outcome = co_await step(row);
-    const bool is_stopped = co_await is_stopping();
+    const bool is_stopped = co_await was_cancelled();
     if (is_cancelled_ || is_stopped) co_return cancelled(fmt::format("update in state {}", to_string(state)));
     if (is_looping_) {
       parts_.log.error("update.went_round_in_circles",
@@ -236,30 +232,17 @@ net::awaitable<Outcome> Machine::verify_rollback_reboot() {
   co_return outcome == Outcome::ok ? outcome : Outcome::other;
 }
 
-net::awaitable<Result<Installed>> Machine::installed_afterwards() {
-  POSTERN_CO_TRY(Installed before, co_await parts_.store.installed());
-  switch (record_.tracking) {
-    case Tracking::no_failures:
-      co_return with_artifact(std::move(before), record_.artifact);
-    case Tracking::rollback_attempted:
-      co_return before;
-    case Tracking::failure:
-    case Tracking::rollback_failed:
-      co_return with_inconsistent(std::move(before), record_.artifact);
-  }
-  co_return bug("tracking");
-}
-
 net::awaitable<Outcome> Machine::save_provides() {
-  const auto installed = co_await installed_afterwards();
-  if (!installed) co_return judge(installed.error(), "read what is installed");
+  const auto before = co_await parts_.store.installed();
+  if (!before) co_return judge(before.error(), "read what is installed");
   if (record_.stores >= kStoresMax) {
     is_looping_ = true;
     co_return Outcome::failed;
   }
   ++record_.stores;
   record_.state = row_of(State::cleanup).saved_as;
-  const Status saved = co_await parts_.store.save(UpdateKind::managed, record_, *installed);
+  const Status saved =
+      co_await parts_.store.save(UpdateKind::managed, record_, installed_after(*before, record_));
   co_return judge(saved, "write what is installed");
 }
 
@@ -273,9 +256,10 @@ net::awaitable<Outcome> Machine::clean_up() {
 net::awaitable<Outcome> Machine::give_up() {
   record_.tracking = Tracking::rollback_failed;
   record_.state = recovery_of("state-loop").saved_as;
-  const auto installed = co_await installed_afterwards();
-  if (!installed) co_return judge(installed.error(), "read what is installed");
-  const Status saved = co_await parts_.store.save(UpdateKind::managed, record_, *installed);
+  const auto before = co_await parts_.store.installed();
+  if (!before) co_return judge(before.error(), "read what is installed");
+  const Status saved =
+      co_await parts_.store.save(UpdateKind::managed, record_, installed_after(*before, record_));
   co_return judge(saved, "write what is installed");
 }
 
@@ -333,7 +317,7 @@ net::awaitable<Status> Machine::upload_log() {
 }
 
 net::awaitable<bool> Machine::wait_to_retry(Backoff& backoff) {
-  const bool is_stopped = co_await is_stopping();
+  const bool is_stopped = co_await was_cancelled();
   if (is_stopped) is_cancelled_ = true;
   const auto wait = backoff.next();
   if (!wait || is_stopped) co_return false;

@@ -71,7 +71,6 @@ class Machine {
   /// Waits before the next try; false: no more tries.
   net::awaitable<bool> wait_to_retry(Backoff& backoff);
   /// What is installed after the update ended as it is tracked.
-  net::awaitable<Result<Installed>> installed_afterwards();
   Outcome judge(const Status& status, std::string_view what);
   void fail() { record_.tracking = after_failure(record_.tracking); }
 

@@ -156,8 +156,9 @@ net::awaitable<Status> Standalone::fetch_payload(Open open) {
 
 net::awaitable<Result<int>> Standalone::install_empty() {
   parts_.say("Artifact with empty payload. Committing immediately.");
-  POSTERN_CO_TRY(const Installed installed, co_await installed_afterwards());
-  POSTERN_CO_CHECK(co_await parts_.store.clear(UpdateKind::standalone, installed));
+  POSTERN_CO_TRY(Installed before, co_await parts_.store.installed());
+  POSTERN_CO_CHECK(
+      co_await parts_.store.clear(UpdateKind::standalone, installed_after(std::move(before), record_)));
   parts_.say("Installed and committed.");
   co_return kExitOk;
 }
@@ -258,7 +259,8 @@ net::awaitable<Result<int>> Standalone::run_failure(std::optional<Error> why) {
 
 /// Cleans up, and stores how the update ended.
 net::awaitable<Result<int>> Standalone::finish(std::string_view when_done, std::optional<Error> why) {
-  POSTERN_CO_TRY(Installed installed, co_await installed_afterwards());
+  POSTERN_CO_TRY(Installed installed, co_await parts_.store.installed());
+  installed = installed_after(std::move(installed), record_);
   record_.state = kCleaningUp;
   POSTERN_CO_CHECK(co_await parts_.store.save(UpdateKind::standalone, record_, installed));
   POSTERN_FAULT_POINT("standalone.before_cleanup");
@@ -274,20 +276,6 @@ net::awaitable<Result<int>> Standalone::finish(std::string_view when_done, std::
   is_pending_ = false;
   if (why) co_return *std::move(why);
   co_return kExitOk;
-}
-
-net::awaitable<Result<Installed>> Standalone::installed_afterwards() {
-  POSTERN_CO_TRY(Installed before, co_await parts_.store.installed());
-  switch (record_.tracking) {
-    case Tracking::no_failures:
-      co_return with_artifact(std::move(before), record_.artifact);
-    case Tracking::rollback_attempted:
-      co_return before;
-    case Tracking::failure:
-    case Tracking::rollback_failed:
-      co_return with_inconsistent(std::move(before), record_.artifact);
-  }
-  co_return bug("tracking");
 }
 
 }  // namespace postern::device

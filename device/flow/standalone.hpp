@@ -50,7 +50,6 @@ class Standalone {
   net::awaitable<Status> run_rollback(bool ask);
   net::awaitable<Result<int>> run_failure(std::optional<Error> why);
   net::awaitable<Result<int>> finish(std::string_view when_done, std::optional<Error> why);
-  net::awaitable<Result<Installed>> installed_afterwards();
   net::awaitable<Status> around(std::string_view step);
   net::awaitable<Status> run_step(std::string_view step);
   Error not_from_here(std::string_view command) const;

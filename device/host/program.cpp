@@ -17,6 +17,7 @@
 #include "shared/async/event.hpp"
 #include "shared/async/within.hpp"
 #include "shared/base/check.hpp"
+#include "shared/io/descriptor.hpp"
 
 extern char** environ;  // NOLINT: the name is POSIX's
 
@@ -29,25 +30,6 @@ constexpr std::size_t kLineBytesMax = 8 << 10;
 constexpr std::size_t kTurnBytesMax = 256 << 10;
 /// What may be in a pipe when the program has ended; one who still writes then is not waited for.
 constexpr std::size_t kLeftoverBytesMax = 1 << 20;
-
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_ = -1;
-};
 
 struct Pipe {
   Descriptor read;
@@ -322,18 +304,10 @@ Result<ProgramEnd> Child::take_end() {
 
 /// Waits for the end of a program. False: not within `limit`. Errors: cancelled.
 net::awaitable<Result<bool>> wait_for_end(Child& child, Clock& clock, Duration limit) {
-  // A cancellation that came before the wait wakes nobody; Asio may also tell of it by an exception.
-  const auto state = co_await net::this_coro::cancellation_state;
-  if (state.cancelled() != net::cancellation_type::none) co_return cancelled("wait for a program");
-  try {
-    const Status ended = co_await within(clock, limit, child.wait());
-    if (ended) co_return true;
-    if (ended.error().reason == Reason::timed_out) co_return false;
-    co_return ended.error();
-  } catch (const boost::system::system_error& error) {
-    if (error.code() != net::error::operation_aborted) throw;
-  }
-  co_return cancelled("wait for a program");
+  const Status ended = co_await within(clock, limit, child.wait());
+  if (ended) co_return true;
+  if (ended.error().reason == Reason::timed_out) co_return false;
+  co_return ended.error();
 }
 
 /// Runs in a coroutine of its own, so that it can go on waiting when the caller's was cancelled.

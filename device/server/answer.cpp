@@ -22,25 +22,6 @@ std::string text_of(const Answer& answer) {
   return std::string(http::reason_phrase(answer.status));
 }
 
-Reason reason_of(int status) {
-  switch (status) {
-    case 400:
-      return Reason::invalid;
-    case 401:
-      return Reason::unauthorized;
-    case 403:
-      return Reason::forbidden;
-    case 404:
-      return Reason::not_found;
-    case 409:
-      return Reason::conflict;
-    case 413:
-      return Reason::too_large;
-    default:
-      return Reason::none;
-  }
-}
-
 std::optional<int> number(std::string_view digits) {
   int value = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
@@ -76,7 +57,7 @@ Error error_of(std::string_view what, const Answer& answer) {
   std::string text = fmt::format("{}: the server answered {}: {}", what, answer.status, text_of(answer));
   if (answer.status >= 500 || answer.status == 429) return transient(std::move(text));
   if (answer.status >= 300 && answer.status < 400) text += " (redirects are not followed)";
-  return rejected(reason_of(answer.status), std::move(text));
+  return rejected(http::reason_of(answer.status), std::move(text));
 }
 
 std::optional<Duration> parse_retry_after(std::string_view field, WallTime now) {

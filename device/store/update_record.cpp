@@ -37,6 +37,19 @@ auto value_of(const Words& words, const std::string& text) -> Result<decltype(Wo
 
 }  // namespace
 
+Installed installed_after(Installed before, const UpdateRecord& update) {
+  switch (update.tracking) {
+    case Tracking::no_failures:
+      return with_artifact(std::move(before), update.artifact);
+    case Tracking::rollback_attempted:
+      break;
+    case Tracking::failure:
+    case Tracking::rollback_failed:
+      return with_inconsistent(std::move(before), update.artifact);
+  }
+  return before;
+}
+
 record::Update to_record(const UpdateRecord& update) {
   record::Update record;
   record.set_schema_version(kSchemaVersion);

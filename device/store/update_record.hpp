@@ -37,6 +37,9 @@ struct UpdateRecord {
   bool operator==(const UpdateRecord&) const = default;
 };
 
+/// What is installed when the update has ended as its record says.
+Installed installed_after(Installed before, const UpdateRecord& update);
+
 /// After which an update that goes round in circles is given up (device-client 7.4).
 inline constexpr std::uint32_t kStoresMax = 28;
 

@@ -97,8 +97,18 @@ net::awaitable<Result<Gatekeeper::Admitted>> Gatekeeper::admit(const http::Reque
   co_return admitted;
 }
 
+net::awaitable<Result<Preauthorization>> Gatekeeper::ask_upstream(const AuthRequest& device, bool is_ours) {
+  auto outcome = co_await preauthorizer_.preauthorize(device, is_ours);
+  if (outcome) co_return outcome;
+  log_.error("gateway.preauthorization_failed", {{"identity", device.identity.canonical},
+                                                 {"kind", to_string(outcome.error().kind)},
+                                                 {"error", outcome.error().what}});
+  // A 401 would tell the device that it is refused, when nobody has decided about it.
+  co_return transient(outcome.error().what);
+}
+
 net::awaitable<Status> Gatekeeper::preauthorize(const AuthRequest& device, bool is_ours) {
-  POSTERN_CO_TRY(const auto outcome, co_await preauthorizer_.preauthorize(device, is_ours));
+  POSTERN_CO_TRY(const auto outcome, co_await ask_upstream(device, is_ours));
   if (outcome == Preauthorization::conflict) {
     log_.warn(
         "gateway.preauthorization_conflict",
@@ -123,7 +133,7 @@ net::awaitable<bool> Gatekeeper::reconsider(const Admitted& admitted) {
       place->second = clock_.now();
     }
   }
-  const auto outcome = co_await preauthorizer_.preauthorize(admitted.request, false);
+  const auto outcome = co_await ask_upstream(admitted.request, false);
   co_return outcome && *outcome == Preauthorization::granted;
 }
 

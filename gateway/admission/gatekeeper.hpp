@@ -46,6 +46,8 @@ class Gatekeeper {
  private:
   net::awaitable<std::function<bool(const Digest&)>> read_approved();
   Result<CertificateIdentity> certificate_of(const http::Request& request) const;
+  /// Errors: transient, for whatever went wrong between us and the upstream; it is logged.
+  net::awaitable<Result<Preauthorization>> ask_upstream(const AuthRequest& device, bool is_ours);
   net::awaitable<Status> preauthorize(const AuthRequest& device, bool is_ours);
 
   Bindings& bindings_;

@@ -1,5 +1,6 @@
 #include "shared/async/task_scope.hpp"
 
+#include "shared/async/completion.hpp"
 #include "shared/testing/loop.hpp"
 #include "shared/testing/memory_log.hpp"
 
@@ -36,6 +37,22 @@ TEST_F(TaskScopeTest, CancelsChildrenThatWait) {
   ASSERT_TRUE(scope_.spawn(loop_.executor(), "sleeper", sleep_for(24h, woke)));
   loop_.settle();
   scope_.stop(net::cancellation_type::total);
+  EXPECT_TRUE(loop_.run(scope_.join(loop_.clock(), 1s)));
+  EXPECT_FALSE(woke);
+}
+
+TEST_F(TaskScopeTest, CancelsAChildThatWaitsOnlyAfterwards) {
+  std::optional<Completion<int>> busy;
+  bool woke = true;
+  const auto work_then_sleep = [&]() -> net::awaitable<void> {
+    co_await suspend<int>([&](Completion<int> done) { busy = std::move(done); });
+    co_await sleep_for(24h, woke);
+  };
+  ASSERT_TRUE(scope_.spawn(loop_.executor(), "busy", work_then_sleep()));
+  loop_.settle();
+  scope_.stop(net::cancellation_type::total);
+  loop_.settle();
+  (*busy)(0);
   EXPECT_TRUE(loop_.run(scope_.join(loop_.clock(), 1s)));
   EXPECT_FALSE(woke);
 }

@@ -7,6 +7,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "shared/base/cancellation.hpp"
+
 namespace postern {
 
 WallTime SystemClock::wall() const {
@@ -18,6 +20,7 @@ SteadyTime SystemClock::now() const {
 }
 
 net::awaitable<Status> SystemClock::sleep_until(SteadyTime when) {
+  if (co_await was_cancelled()) co_return cancelled("sleep");
   net::steady_timer timer(co_await net::this_coro::executor, when);
   const auto [error] = co_await timer.async_wait(net::as_tuple(net::use_awaitable));
   if (error) co_return cancelled("sleep");

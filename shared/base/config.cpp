@@ -376,4 +376,24 @@ Status ConfigReader::finish(Log& log) {
   return {};
 }
 
+void read_log_settings(ConfigReader& reader, std::string_view prefix, std::string_view variables,
+                       LogLevel* level, LogFormat* format) {
+  const std::string level_key = fmt::format("{}LogLevel", prefix);
+  const std::string format_key = fmt::format("{}LogFormat", prefix);
+  std::string level_word;
+  std::string format_word;
+  reader.string(level_key, fmt::format("{}LOG_LEVEL", variables), &level_word);
+  reader.string(format_key, fmt::format("{}LOG_FORMAT", variables), &format_word);
+  if (!level_word.empty()) {
+    if (const auto parsed = parse_log_level(level_word)) {
+      *level = *parsed;
+    } else {
+      reader.fail(level_key, parsed.error().what);
+    }
+  }
+  if (format_word.empty()) return;
+  if (format_word != "logfmt" && format_word != "json") reader.fail(format_key, "must be logfmt or json");
+  *format = format_word == "json" ? LogFormat::json : LogFormat::logfmt;
+}
+
 }  // namespace postern

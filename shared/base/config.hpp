@@ -115,4 +115,9 @@ class ConfigReader {
   std::vector<std::string> problems_;
 };
 
+/// Binds `<prefix>LogLevel` and `<prefix>LogFormat`, and the variables `<variables>LOG_LEVEL` and
+/// `…LOG_FORMAT`.
+void read_log_settings(ConfigReader& reader, std::string_view prefix, std::string_view variables,
+                       LogLevel* level, LogFormat* format);
+
 }  // namespace postern

@@ -73,6 +73,21 @@ std::optional<LinkQuery> read_target(std::string_view target) {
 
 }  // namespace
 
+Status admit_link(const LinkCheck& link, bool is_ranged) {
+  switch (link.verdict) {
+    case LinkVerdict::valid:
+      return {};
+    case LinkVerdict::expired:
+      if (is_ranged) return {};
+      return rejected(Reason::forbidden, "URL expired");
+    case LinkVerdict::bad_signature:
+      return rejected(Reason::forbidden, "signature invalid");
+    case LinkVerdict::bad_parameters:
+      break;
+  }
+  return invalid("invalid request parameters");
+}
+
 LinkSigner::LinkSigner(std::vector<std::byte> secret) : secret_(std::move(secret)) {
   POSTERN_ASSERT(!secret_.empty());
 }

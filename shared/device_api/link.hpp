@@ -28,6 +28,11 @@ struct LinkCheck {
   WallTime expires;
 };
 
+/// Whether a GET of this link may be answered: its life governs a first GET only (decision 3); whether the
+/// deployment of an expired one is still open is for the caller to know. Errors: invalid, forbidden, with the
+/// texts of device-protocol 3.2.
+Status admit_link(const LinkCheck& link, bool is_ranged);
+
 /// Makes and checks signed links with one secret. Immutable, so usable from any thread.
 class LinkSigner {
  public:

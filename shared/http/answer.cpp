@@ -6,6 +6,29 @@ namespace postern::http {
 
 namespace json = boost::json;
 
+Reason reason_of(int status) {
+  switch (status) {
+    case 400:
+      return Reason::invalid;
+    case 401:
+      return Reason::unauthorized;
+    case 403:
+      return Reason::forbidden;
+    case 404:
+      return Reason::not_found;
+    case 409:
+      return Reason::conflict;
+    case 413:
+      return Reason::too_large;
+    case 415:
+      return Reason::unsupported;
+    case 422:
+      return Reason::unprocessable;
+    default:
+      return Reason::none;
+  }
+}
+
 Response json_answer(int status, const json::value& value) {
   return Response::text(status, "application/json", json::serialize(value));
 }

@@ -14,6 +14,8 @@ Response error_answer(int status, std::string_view text, const Request& request)
 Response error_answer(const Error& error, const Request& request);
 /// The status that an Error has on the wire.
 int status_of(const Error& error);
+/// What a client takes a status to mean; none where there is no word for it.
+Reason reason_of(int status);
 
 Response json_answer(int status, const boost::json::value& value);
 

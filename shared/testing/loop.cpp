@@ -4,6 +4,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "shared/base/cancellation.hpp"
+
 namespace postern::testing {
 
 WallTime FakeClock::wall() const {
@@ -13,6 +15,7 @@ WallTime FakeClock::wall() const {
 }
 
 net::awaitable<Status> FakeClock::sleep_until(SteadyTime when) {
+  if (co_await was_cancelled()) co_return cancelled("sleep");
   if (when <= now_) co_return Status{};
   const auto sleeper = std::make_shared<Sleeper>(
       Sleeper{when, false,

@@ -8,7 +8,6 @@ import os
 import pathlib
 import re
 import shutil
-import signal
 import ssl
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import time
 import unittest
 
 from harness import SLOWNESS, Answer, Cloud, tool
+from server_process import ServerProcess
 from clients.debian_mender import DebianMender, wait_until, write_single_file_artifact
 from clients.foreign_server import ForeignServer
 from clients.https_recorder import make_certificate
@@ -162,21 +162,20 @@ def merge(base, more):
     return merged
 
 
-class Gateway:
+class Gateway(ServerProcess):
     """`postern-gateway` on a free port of the loopback, or of a node of a test bed, with its state in `work`. It keeps its
     port over restarts."""
 
+    program = "postern-gateway"
+
     def __init__(self, work, upstream, authority, *, settings=None, node=None):
-        self.node = node
+        super().__init__(work, node)
         self.address = node.addresses["lan"] if node else "127.0.0.1"
         self.host = self.address if node else "localhost"
-        self.work = pathlib.Path(work)
-        self.work.mkdir(parents=True, exist_ok=True)
         self.upstream = upstream
         self.authority = authority
         self.port = 0
         self.metrics_port = 0
-        self.process = None
         self.settings = settings or {}
         self.certificate, self.key = authority.issue("server", "gateway", "--dns", "localhost", "--ip", self.address)
         self.ca = authority.server_ca
@@ -186,15 +185,8 @@ class Gateway:
         return f"https://{self.host}:{self.port}"
 
     @property
-    def log_path(self):
-        return self.work / "gateway.log"
-
-    @property
     def cache_path(self):
         return self.work / "cache"
-
-    def log(self):
-        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def config(self):
         base = {
@@ -220,46 +212,9 @@ class Gateway:
         self._start(fault, wrap)
 
     def _start(self, fault, wrap):
-        path = self.work / "mender-gateway.conf"
-        path.write_text(json.dumps(self.config()))
-        environment = {k: v for k, v in os.environ.items() if k != "POSTERN_FAULT_POINT"}
-        if fault:
-            environment["POSTERN_FAULT_POINT"] = fault
-        seen = len(self.log())
-        with open(self.log_path, "ab") as log:
-            inside = self.node.prefix if self.node else ()
-            self.process = subprocess.Popen([*inside, *wrap, tool("postern-gateway"), "--config", str(path)],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
-
-        def started():
-            if self.process.poll() is not None:
-                raise RuntimeError(f"the gateway ended with {self.process.returncode}:\n{self.log()[seen:][-4000:]}")
-            return re.search(r"gateway\.started https=[0-9.]+:(\d+) http=\S+ metrics=127\.0\.0\.1:(\d+)", self.log()[seen:])
-
-        found = wait_until(started, seconds=30 * SLOWNESS, what="the start of the gateway", every=0.02)
-        self.port, self.metrics_port = int(found.group(1)), int(found.group(2))
-
-    def stop(self):
-        if self.process is None:
-            return None
-        process, self.process = self.process, None
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        try:
-            return process.wait(timeout=40)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
-
-    def kill(self):
-        process, self.process = self.process, None
-        process.kill()
-        process.wait()
-
-    def wait_for_death(self):
-        process, self.process = self.process, None
-        return -process.wait(timeout=60 * SLOWNESS)
+        pattern = r"gateway\.started https=[0-9.]+:(\d+) http=\S+ metrics=127\.0\.0\.1:(\d+)"
+        started = self.launch(self.config(), pattern, fault=fault, wrap=wrap)
+        self.port, self.metrics_port = int(started.group(1)), int(started.group(2))
 
     def metric(self, name):
         connection = http.client.HTTPConnection("127.0.0.1", self.metrics_port, timeout=30)

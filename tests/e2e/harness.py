@@ -3,11 +3,8 @@
 import base64
 import http.client
 import json
-import os
 import pathlib
-import re
 import shutil
-import signal
 import ssl
 import subprocess
 import sys
@@ -21,16 +18,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from clients.debian_mender import wait_until  # noqa: E402
+from server_process import SLOWNESS, ServerProcess, tool  # noqa: E402
 
 USER = "admin"
 PASSWORD = "an operator's password"
-BIN = pathlib.Path(os.environ.get("POSTERN_BIN", ROOT / "build/release/bin"))
-# Programs built with a sanitizer take several times as long.
-SLOWNESS = float(os.environ.get("POSTERN_SLOWNESS", "1"))
-
-
-def tool(name):
-    return str(BIN / name)
 
 
 class Answer:
@@ -46,18 +37,17 @@ class Answer:
         return f"<{self.status} {self.body[:300]!r}>"
 
 
-class Cloud:
+class Cloud(ServerProcess):
     """`postern-cloud` on a free port of the loopback, or of a node of a test bed, with its data in `work`. It can be
     stopped, killed and started again; it then keeps its port, because devices know its URL."""
 
+    program = "postern-cloud"
+
     def __init__(self, work, *, settings=None, node=None):
-        self.node = node
+        super().__init__(work, node)
         self.host = node.address if node else "localhost"
-        self.work = pathlib.Path(work)
-        self.work.mkdir(parents=True, exist_ok=True)
         self.settings = settings or {}
         self.port = 0
-        self.process = None
         self.token = None
         pki = self.work / "pki"
         self._run(tool("postern-pki"), "init", str(pki))
@@ -83,15 +73,7 @@ class Cloud:
     def url(self):
         return f"https://{self.host}:{self.port}"
 
-    @property
-    def log_path(self):
-        return self.work / "cloud.log"
-
-    def log(self):
-        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
-
     def start(self, *, fault=None, wrap=()):
-        """`fault` names the fault point at which the process kills itself; `wrap` is put before the command."""
         config = {
             "DataDirectory": str(self.data),
             "Listen": f"{self._address}:{self.port}",
@@ -102,47 +84,8 @@ class Cloud:
         if self.port:
             config["URL"] = self.url
         config.update(self.settings)
-        path = self.work / "cloud.json"
-        path.write_text(json.dumps(config))
-        environment = {k: v for k, v in os.environ.items() if k != "POSTERN_FAULT_POINT"}
-        if fault:
-            environment["POSTERN_FAULT_POINT"] = fault
-        seen = len(self.log())
-        with open(self.log_path, "ab") as log:
-            inside = self.node.prefix if self.node else ()
-            self.process = subprocess.Popen([*inside, *wrap, tool("postern-cloud"), "--config", str(path)],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
-
-        def started():
-            if self.process.poll() is not None:
-                raise RuntimeError(f"the cloud ended with {self.process.returncode}:\n{self.log()[seen:][-4000:]}")
-            return re.search(r"cloud\.started listen=[0-9.]+:(\d+)", self.log()[seen:])
-
-        self.port = int(wait_until(started, seconds=30 * SLOWNESS, what="the start of the cloud", every=0.02).group(1))
-
-    def stop(self):
-        """An orderly end; returns the exit status."""
-        if self.process is None:
-            return None
-        process, self.process = self.process, None
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        try:
-            return process.wait(timeout=40)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
-
-    def kill(self):
-        process, self.process = self.process, None
-        process.kill()
-        process.wait()
-
-    def wait_for_death(self):
-        """Waits for a process that kills itself; returns the signal's number."""
-        process, self.process = self.process, None
-        return -process.wait(timeout=30 * SLOWNESS)
+        started = self.launch(config, r"cloud\.started listen=[0-9.]+:(\d+)", fault=fault, wrap=wrap)
+        self.port = int(started.group(1))
 
     # Requests
 

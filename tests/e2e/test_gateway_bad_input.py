@@ -187,6 +187,14 @@ class BindingTest(ForeignSiteCase):
         self.assertEqual((answer.status, answer.body), (401, b""))
         self.assertEqual(self.upstream.server.api.seen(), [])
 
+    def test_a_wrong_password_at_the_upstream_is_told_to_the_operator_and_refuses_no_device(self):
+        self.gateway.stop()
+        self.gateway.settings = {"Features": {"mTLS": {"MenderPassword": "wrong"}}}
+        self.gateway.start()
+        certificate = self.authority.issue("device", "press-1")
+        self.assertEqual(self.authenticate(certificate, certificate[1], "02:00").status, 500)
+        self.assertRegex(self.gateway.log(), "gateway.preauthorization_failed .*check MenderUsername")
+
     def test_an_identity_that_is_accepted_elsewhere_is_not_taken_over(self):
         self.upstream.server.devauth.accept_everything = True
         elsewhere = self.mender5(1)
