@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kAcceptRetry{100};
 constexpr std::chrono::seconds kUnwind{5};
-constexpr std::chrono::seconds kLinger{5};
-constexpr std::size_t kLingerBytesMax = 8 << 20;
+constexpr std::chrono::seconds kLinger{10};
+constexpr std::size_t kLingerBytesMax = 32 << 20;
 constexpr std::size_t kRequestIdBytesMax = 128;
 constexpr Duration kNoDeadline = std::chrono::hours(24 * 365);
 
