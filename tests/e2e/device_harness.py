@@ -1,16 +1,13 @@
 """`postern-device` for tests with whole programs, and artifacts for the update modules of Debian."""
 
-import json
-import os
 import pathlib
 import re
-import signal
 import subprocess
 
 from harness import CloudTestCase, SLOWNESS, tool
 from clients.debian_mender import wait_until
+from clients.postern_device import PosternDevice
 
-DEBIAN_MODULES = pathlib.Path("/usr/share/mender/modules/v3")
 DEVICE_TYPE = "bench"
 
 #: A module of ours that replaces one file and says that it reboots something. Content that begins with "bad" does not
@@ -31,49 +28,21 @@ esac
 """
 
 
-class Device:
-    """One device. `work` is its disk: it stays when the daemon ends."""
+class Device(PosternDevice):
+    """One device that talks to the test's cloud, if any, and installs to where its artifacts say."""
 
     def __init__(self, work, *, cloud=None, mac="02:00:00:00:01:01", settings=None):
-        self.work = pathlib.Path(work)
-        self.mac = mac
-        self.process = None
-        self.etc, self.data, self.store, self.files = (self.work / n for n in ("etc", "data", "store", "files"))
-        for directory in (self.etc, self.data / "identity", self.data / "inventory", self.data / "modules/v3", self.store,
-                          self.files):
-            directory.mkdir(parents=True)
-        for module in DEBIAN_MODULES.iterdir():
-            (self.data / "modules/v3" / module.name).symlink_to(module)
+        server = {"server_url": cloud.url, "ca": cloud.ca} if cloud else {}
+        super().__init__(work, program=tool("postern-device"), mac=mac, device_type=DEVICE_TYPE, own_files=False,
+                         options=("--log-level", "debug"), **server,
+                         settings={"RetryPollIntervalSeconds": 1, "ModuleTimeoutSeconds": 60, **(settings or {})})
         self.script(self.data / "modules/v3/slot", SLOT_MODULE.replace("WORK", str(self.work)))
-        self.script(self.data / "identity/mender-device-identity", f"#!/bin/sh\necho mac={mac}\n")
         self.script(self.data / "inventory/mender-inventory-place", "#!/bin/sh\necho place=bench\n")
-        (self.store / "device_type").write_text(f"device_type={DEVICE_TYPE}\n")
-        config = {
-            "UpdatePollIntervalSeconds": 1, "InventoryPollIntervalSeconds": 5, "RetryPollIntervalSeconds": 1,
-            "ModuleTimeoutSeconds": 60, "Postern": {"RetryMinimumSeconds": 1, "DownloadRetrySeconds": 1},
-        }
-        if cloud:
-            config |= {"ServerURL": cloud.url, "ServerCertificate": str(cloud.ca)}
-        config |= settings or {}
-        (self.etc / "mender.conf").write_text(json.dumps(config))
-
-    @staticmethod
-    def script(path, text):
-        path.write_text(text)
-        path.chmod(0o755)
-
-    def _environment(self, fault=None):
-        environment = {k: v for k, v in os.environ.items() if k != "POSTERN_FAULT_POINT"}
-        environment |= {"MENDER_CONF_DIR": str(self.etc), "MENDER_DATA_DIR": str(self.data),
-                        "MENDER_DATASTORE_DIR": str(self.store)}
-        if fault:
-            environment["POSTERN_FAULT_POINT"] = fault
-        return environment
 
     def run(self, *arguments, fault=None, **options):
         """Runs a command to its end."""
-        return subprocess.run([tool("postern-device"), *map(str, arguments)], env=self._environment(fault),
-                              capture_output=True, timeout=60 * SLOWNESS, **options)
+        return subprocess.run(self.command(*arguments), env=self.environment(fault), capture_output=True,
+                              timeout=60 * SLOWNESS, **options)
 
     def lines(self, *arguments, status=0, **options):
         """What a command says on standard output."""
@@ -82,40 +51,11 @@ class Device:
             raise AssertionError(f"{arguments} ended with {done.returncode}: {done.stdout.decode()}{done.stderr.decode()}")
         return done.stdout.decode().splitlines()
 
-    @property
-    def log_path(self):
-        return self.work / "device.log"
-
-    def log(self):
-        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
-
-    def start(self, *, fault=None):
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([tool("postern-device"), "--log-level", "debug", "daemon"],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment(fault))
-
     def stop(self):
-        """An orderly end; returns the exit status."""
-        if self.process is None:
-            return None
-        process, self.process = self.process, None
-        process.send_signal(signal.SIGTERM)
-        try:
-            return process.wait(timeout=40 * SLOWNESS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
+        return super().stop(seconds=40 * SLOWNESS)
 
     def wait_for_death(self):
-        """Waits for a process that kills itself; returns the signal's number."""
-        process, self.process = self.process, None
-        try:
-            return -process.wait(timeout=60 * SLOWNESS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
+        return super().wait_for_death(seconds=60 * SLOWNESS)
 
     def artifact_name(self):
         return self.lines("show-artifact")[0]
