@@ -27,15 +27,14 @@ class ChunkStoreTest : public ::testing::Test {
   Status put(const std::vector<std::vector<std::byte>>& contents) {
     std::vector<ChunkStore::Chunk> chunks;
     for (const auto& content : contents) chunks.push_back({.digest = sha256(content), .bytes = content});
-    net::io_context context;
-    auto guard = net::make_work_guard(context);
-    return run(context,
-               [](ChunkStore& store, std::vector<ChunkStore::Chunk> wanted, Pool& pool,
-                  auto& work) -> net::awaitable<Status> {
-                 auto stored = co_await store.put(std::move(wanted), pool);
-                 work.reset();
-                 co_return stored;
-               }(*store_, std::move(chunks), pool_, guard));
+    context_.restart();
+    auto guard = net::make_work_guard(context_);
+    return run(context_, put_then_release(std::move(chunks), guard));
+  }
+  net::awaitable<Status> put_then_release(std::vector<ChunkStore::Chunk> chunks, auto& guard) {
+    auto stored = co_await store_->put(std::move(chunks), pool_);
+    guard.reset();
+    co_return stored;
   }
   Result<std::string> read(const std::vector<std::byte>& content, std::size_t offset, std::size_t size) {
     std::vector<std::byte> out(size);
@@ -43,6 +42,7 @@ class ChunkStoreTest : public ::testing::Test {
     return std::string(as_text(Bytes(out).first(count)));
   }
 
+  net::io_context context_;  // before the pool and the store, whose threads resume on it
   testing::TemporaryDirectory directory_;
   SystemClock clock_;
   NullLog log_;
