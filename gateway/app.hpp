@@ -47,8 +47,6 @@ class App {
   /// Stops serving; requests under way have `grace` to end, fills end at once. Runs on: the first executor.
   net::awaitable<Status> stop(Duration grace);
 
-  const Metrics& metrics() const { return metrics_; }
-
  private:
   App(const Machine& machine, const Config& config, const http::Url& upstream, Credentials credentials);
   void add_routes();

@@ -97,12 +97,6 @@ BindingDecision Bindings::decide_on(const Claim& claim,
   return decide(claim, find(claim.identity_hash), find_held_by(claim.certificate), policy_, is_approved);
 }
 
-BindingDecision Bindings::look(const Claim& claim,
-                               const std::function<bool(const Digest&)>& is_approved) const {
-  const std::shared_lock lock(mutex_);
-  return decide_on(claim, is_approved);
-}
-
 void Bindings::apply(const Claim& claim, const std::string& identity, Binding& binding) const {
   const WallTime now = clock_.wall();
   if (binding.bound == WallTime()) binding.bound = now;

@@ -32,8 +32,6 @@ class Bindings {
   /// Reads what is stored. Call it once, before anything else. Errors: corrupt.
   Status load();
 
-  /// What the claim would come to, without changing anything.
-  BindingDecision look(const Claim& claim, const std::function<bool(const Digest&)>& is_approved) const;
   /// Decides and binds; durable when it returns. Errors: unauthorized, with the reason; those of the
   /// database.
   net::awaitable<Status> bind(Claim claim, std::string identity,

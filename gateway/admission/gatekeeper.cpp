@@ -4,6 +4,7 @@
 
 #include "shared/base/text.hpp"
 #include "shared/device_api/codec.hpp"
+#include "shared/device_api/server.hpp"
 #include "shared/io/file.hpp"
 
 namespace postern::gateway {
@@ -32,16 +33,6 @@ std::set<std::string> parse_fingerprints(std::string_view text) {
 }
 
 }  // namespace
-
-std::optional<std::string_view> bearer_token(const http::Request& request) {
-  const auto field = request.headers.find("Authorization");
-  if (!field) return std::nullopt;
-  const auto blank = field->find(' ');
-  if (blank == std::string_view::npos || !http::equal_ignoring_case(field->substr(0, blank), "Bearer")) {
-    return std::nullopt;
-  }
-  return field->substr(blank + 1);
-}
 
 Gatekeeper::Gatekeeper(Bindings& bindings, Preauthorizer& preauthorizer, Pool& pool, Clock& clock, Log& log,
                        GatekeeperOptions options)
@@ -134,7 +125,8 @@ net::awaitable<bool> Gatekeeper::reconsider(const Admitted& admitted) {
     }
   }
   const auto outcome = co_await ask_upstream(admitted.request, false);
-  co_return outcome && *outcome == Preauthorization::granted;
+  if (!outcome) co_return false;  // and logged
+  co_return *outcome == Preauthorization::granted;
 }
 
 net::awaitable<Status> Gatekeeper::note_token(const Admitted& admitted, std::string token) {
@@ -142,7 +134,7 @@ net::awaitable<Status> Gatekeeper::note_token(const Admitted& admitted, std::str
 }
 
 Status Gatekeeper::check_token(const http::Request& request) const {
-  const auto token = bearer_token(request);
+  const auto token = device_api::bearer_token(request);
   if (!token) return unauthorized("no token");
   POSTERN_TRY(const CertificateIdentity certificate, certificate_of(request));
   switch (bindings_.standing(*token, certificate)) {

@@ -61,7 +61,4 @@ class Gatekeeper {
   std::map<Digest, SteadyTime> reconsidered_;  ///< when; bounded
 };
 
-/// The token of a request's Authorization field; nothing when there is none.
-std::optional<std::string_view> bearer_token(const http::Request& request);
-
 }  // namespace postern::gateway

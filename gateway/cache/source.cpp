@@ -1,6 +1,6 @@
 #include "gateway/cache/source.hpp"
 
-#include <charconv>
+#include "shared/http/range.hpp"
 
 namespace postern::gateway {
 namespace {
@@ -21,32 +21,6 @@ class CountingBody final : public http::Body {
   std::unique_ptr<http::Body> body_;
   Metrics& metrics_;
 };
-
-struct ContentRange {
-  std::uint64_t first = 0;
-  std::uint64_t last = 0;
-  std::uint64_t total = 0;
-};
-
-/// "bytes a-b/total", all of it.
-std::optional<ContentRange> parse_content_range(std::string_view text) {
-  ContentRange range;
-  const auto number = [&](std::uint64_t& out, std::string_view ending) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-    if (error != std::errc()) return false;
-    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-    if (!text.starts_with(ending)) return false;
-    text.remove_prefix(ending.size());
-    return true;
-  };
-  if (!text.starts_with("bytes ")) return std::nullopt;
-  text.remove_prefix(6);
-  if (!number(range.first, "-") || !number(range.last, "/") || !number(range.total, "") || !text.empty()) {
-    return std::nullopt;
-  }
-  if (range.first > range.last || range.last >= range.total) return std::nullopt;
-  return range;
-}
 
 bool is_dead_link(int status) {
   return status == 400 || status == 401 || status == 403 || status == 404 || status == 410;
@@ -85,11 +59,11 @@ net::awaitable<Result<SourceStream>> Source::open(ArtifactKey key, std::uint64_t
   SourceStream stream;
   if (is_ranged) {
     if (response.status != 206) co_return refused(response.status);
-    const auto range = parse_content_range(response.headers.find("Content-Range").value_or(""));
-    if (!range || range->first != first || range->last != last.value_or(range->total - 1)) {
+    const auto found = http::parse_content_range(response.headers.find("Content-Range").value_or(""));
+    if (!found || found->range.first != first || found->range.last != last.value_or(found->total - 1)) {
       co_return invalid("the upstream's answer to a ranged request has another range");
     }
-    stream = {.body = nullptr, .first = first, .last = range->last, .total = range->total};
+    stream = {.body = nullptr, .first = first, .last = found->range.last, .total = found->total};
   } else {
     if (response.status != 200) co_return refused(response.status);
     const auto length = response.body->length();

@@ -16,6 +16,8 @@ http::Response unauthorized_answer() {
   return http::Response::empty(401);
 }
 
+}  // namespace
+
 std::optional<std::string> bearer_token(const http::Request& request) {
   const auto field = request.headers.find("Authorization");
   if (!field) return std::nullopt;
@@ -25,8 +27,6 @@ std::optional<std::string> bearer_token(const http::Request& request) {
   }
   return std::string(field->substr(blank + 1));
 }
-
-}  // namespace
 
 Arrival arrival_of(const http::Request& request) {
   return {.certificate = request.certificate,

@@ -10,6 +10,9 @@ namespace postern::device_api {
 /// How a request came, as a plane wants to know it.
 Arrival arrival_of(const http::Request& request);
 
+/// The token of a device's request; none when there is no Authorization field with the scheme Bearer.
+std::optional<std::string> bearer_token(const http::Request& request);
+
 /// Serves the device protocol over a plane. Rules (decisions 1 to 6): a 401 has an empty body; nothing but
 /// 400, 401, 404, 409 and 500 is an error here; bodies up to 8 MiB are read.
 class Server {

@@ -35,6 +35,19 @@ std::string ByteRange::content_range(std::uint64_t total) const {
   return fmt::format("bytes {}-{}/{}", first, last, total);
 }
 
+std::optional<ContentRange> parse_content_range(std::string_view text) {
+  if (!text.starts_with("bytes ")) return std::nullopt;
+  text.remove_prefix(6);
+  const auto dash = text.find('-');
+  const auto slash = text.find('/');
+  if (dash == std::string_view::npos || slash == std::string_view::npos || slash < dash) return std::nullopt;
+  const auto first = number(text.substr(0, dash));
+  const auto last = number(text.substr(dash + 1, slash - dash - 1));
+  const auto total = number(text.substr(slash + 1));
+  if (!first || !last || !total || *first > *last || *last >= *total) return std::nullopt;
+  return ContentRange{.range = {.first = *first, .last = *last}, .total = *total};
+}
+
 RangeRequest parse_range(std::optional<std::string_view> field, std::uint64_t total) {
   if (!field) return {};
   return {true, parse(*field, total)};

@@ -28,4 +28,14 @@ struct RangeRequest {
 /// make clients fail (real-clients 3).
 RangeRequest parse_range(std::optional<std::string_view> field, std::uint64_t total);
 
+/// What an answer to a ranged request says of itself.
+struct ContentRange {
+  ByteRange range;
+  std::uint64_t total = 0;
+};
+
+/// Reads "bytes first-last/total" with every part there; none for any other form, and for a range beyond the
+/// total.
+std::optional<ContentRange> parse_content_range(std::string_view text);
+
 }  // namespace postern::http

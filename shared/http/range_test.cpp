@@ -26,5 +26,18 @@ TEST(Range, CountsWhatCannotBeSatisfiedAsPresent) {
   EXPECT_FALSE(parse_range(std::nullopt, 100).present);
 }
 
+TEST(ContentRange, IsReadOnlyWithEveryPartThere) {
+  const auto found = parse_content_range("bytes 5-9/100");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->range.first, 5U);
+  EXPECT_EQ(found->range.last, 9U);
+  EXPECT_EQ(found->total, 100U);
+  for (const std::string_view text :
+       {"", "bytes", "bytes 5-9", "bytes 5-9/*", "bytes */100", "bytes 9-5/100", "bytes 5-100/100",
+        "bytes 5-9/100 ", "items 5-9/100", "bytes 5/9-100"}) {
+    EXPECT_FALSE(parse_content_range(text)) << text;
+  }
+}
+
 }  // namespace
 }  // namespace postern::http
