@@ -25,7 +25,7 @@ App::App(const Machine& machine, std::unique_ptr<Directory> artifacts, Secrets s
       artifacts_(store_, intake_),
       deployments_(store_, machine.clock, machine.random, machine.log),
       server_(machine.network, machine.clock, machine.random, machine.log, machine.executors, route(),
-              {.tls = options_.tls}) {}
+              {.tls = options_.tls ? http::TlsSource([tls = options_.tls] { return tls; }) : nullptr}) {}
 
 http::RequestHandler App::route() {
   device_routes_.add_routes(router_);

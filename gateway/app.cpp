@@ -43,12 +43,12 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
       relay_(upstream_, gatekeeper_.get(), links_, metrics_, machine.log, added_attributes()),
       download_route_(cache_, signer_, metrics_, machine.clock, machine.log) {
   add_routes();
-  const auto serve = [&](http::Router& router, std::shared_ptr<const TlsServerContext> tls) {
+  const auto serve = [&](http::Router& router, http::TlsSource tls) {
     return std::make_unique<http::Server>(machine.network, machine.clock, machine.random, machine.log,
                                           machine.executors, handler(router),
                                           http::ServerOptions{.tls = std::move(tls)});
   };
-  if (config.https.enabled) https_ = serve(device_router_, std::move(credentials.server_tls));
+  if (config.https.enabled) https_ = serve(device_router_, [tls = credentials.server_tls] { return tls; });
   if (config.http.enabled) http_ = serve(plain_router_, nullptr);
   if (config.metrics.enabled) metrics_server_ = serve(metrics_router_, nullptr);
 }

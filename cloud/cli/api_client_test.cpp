@@ -94,7 +94,9 @@ TEST_F(ApiClientTest, NamesTheServerThatItCannotReach) {
 TEST_F(ApiClientTest, NamesTheCaOptionWhenACertificateIsNotTrusted) {
   const auto certificate = testing::self_signed("secure");
   http::ServerOptions options;
-  options.tls = *TlsServerContext::make({certificate.certificate_pem, certificate.key_pem});
+  options.tls = [tls = *TlsServerContext::make({certificate.certificate_pem, certificate.key_pem})] {
+    return tls;
+  };
   http::Server secure(
       network_, loop_.clock(), random_, log_, {loop_.executor()},
       [this](http::Request& request) { return answer(request); }, std::move(options));

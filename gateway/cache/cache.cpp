@@ -1,94 +1,15 @@
 #include "gateway/cache/cache.hpp"
 
+#include "gateway/cache/reader.hpp"
+
 namespace postern::gateway {
 namespace {
 
 /// Entries kept while nobody reads them: each holds the digests of an artifact's parts.
 constexpr std::size_t kIdleEntriesMax = 64;
-constexpr std::size_t kReadBytes = 256 << 10;
-/// How long a reader waits for bytes that are on their way (decision 3).
-constexpr Duration kWaitMax = std::chrono::minutes(4);
 constexpr Duration kUnwind = std::chrono::seconds(5);
 
 }  // namespace
-
-/// The body of one answer: takes bytes from memory, from the store, or waits for the fill; and when nobody
-/// brings them, gets the rest from the upstream itself.
-class Cache::Reader final : public http::Body {
- public:
-  Reader(Cache& cache, std::shared_ptr<Entry> entry, std::uint64_t first, std::uint64_t last)
-      : cache_(cache), entry_(std::move(entry)), at_(first), end_(last + 1), size_(last + 1 - first) {}
-
-  std::optional<std::uint64_t> length() const override { return size_; }
-
-  net::awaitable<Result<Bytes>> next() override {
-    SteadyTime give_up = cache_.clock_.now() + kWaitMax;
-    while (at_ < end_) {
-      if (direct_) co_return co_await next_direct();
-      const auto look = entry_->look(at_);
-      if (const auto* memory = std::get_if<Entry::InMemory>(&look.place)) {
-        chunk_ = memory->chunk;  // keeps it alive until the next call
-        co_return take(Bytes(chunk_->bytes).subspan(memory->offset, memory->length));
-      }
-      if (const auto* refused = std::get_if<Entry::Refused>(&look.place)) co_return refused->error;
-      if (const auto* stored = std::get_if<Entry::Stored>(&look.place)) {
-        auto bytes = co_await read(*stored);
-        if (bytes) co_return bytes;
-        if (bytes.error().reason != Reason::not_found) co_return bytes;
-        entry_->lose(stored->digest);
-        continue;
-      }
-      if (std::holds_alternative<Entry::Absent>(look.place)) {
-        POSTERN_CO_CHECK(co_await go_direct());
-        continue;
-      }
-      if (cache_.clock_.now() >= give_up) co_return exhausted("waited too long for bytes of the artifact");
-      co_await entry_->changed(look.generation);
-    }
-    co_return Bytes{};
-  }
-
- private:
-  Bytes take(Bytes bytes) {
-    const Bytes taken =
-        bytes.first(static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), end_ - at_)));
-    at_ += taken.size();
-    cache_.metrics_.site_artifact_bytes += taken.size();
-    return taken;
-  }
-
-  net::awaitable<Result<Bytes>> read(const Entry::Stored& stored) {
-    buffer_.resize(std::min(stored.length, kReadBytes));
-    const auto count = co_await cache_.pool_.run(
-        [&] { return cache_.chunks_->read(stored.digest, stored.offset, buffer_); });
-    if (!count) co_return count.error();
-    if (*count == 0) co_return not_found("a chunk is empty");
-    co_return take(Bytes(buffer_).first(*count));
-  }
-
-  net::awaitable<Status> go_direct() {
-    ++cache_.metrics_.pass_throughs;
-    POSTERN_CO_TRY(direct_, co_await cache_.source_.open(entry_->key(), at_, std::nullopt));
-    const auto size = entry_->size().first;
-    if (size && direct_->total != *size) co_return conflict("the upstream's artifact has another size now");
-    co_return Status{};
-  }
-
-  net::awaitable<Result<Bytes>> next_direct() {
-    POSTERN_CO_TRY(const Bytes bytes, co_await direct_->body->next());
-    if (bytes.empty()) co_return Error{Kind::transient, Reason::closed, "the upstream's answer ended early"};
-    co_return take(bytes);
-  }
-
-  Cache& cache_;
-  std::shared_ptr<Entry> entry_;
-  std::uint64_t at_;
-  std::uint64_t end_;
-  std::uint64_t size_;
-  std::shared_ptr<const MemoryChunk> chunk_;
-  std::vector<std::byte> buffer_;
-  std::optional<SourceStream> direct_;
-};
 
 Cache::Cache(Source& source, Catalog& catalog, ChunkStore* chunks, Pool& pool, Metrics& metrics, Clock& clock,
              Log& log, const net::any_io_executor& executor)
@@ -118,15 +39,19 @@ net::awaitable<Result<OpenedArtifact>> Cache::open(ArtifactKey key, std::optiona
   const auto wanted = http::parse_range(range_field, total);
   if (wanted.present && !wanted.range) co_return invalid("range cannot be satisfied");
   const http::ByteRange range = wanted.range.value_or(http::ByteRange{.first = 0, .last = total - 1});
-  co_return OpenedArtifact{.body = std::make_unique<Reader>(*this, entry, range.first, range.last),
-                           .first = range.first,
-                           .last = range.last,
-                           .total = total,
-                           .is_ranged = wanted.present};
+  co_return OpenedArtifact{
+      .body = std::make_unique<Reader>(
+          ReaderContext{
+              .source = source_, .chunks = *chunks_, .pool = pool_, .metrics = metrics_, .clock = clock_},
+          entry, range.first, range.last),
+      .first = range.first,
+      .last = range.last,
+      .total = total,
+      .is_ranged = wanted.present};
 }
 
 net::awaitable<Result<std::uint64_t>> Cache::size_of(std::shared_ptr<Entry> entry) {
-  const SteadyTime give_up = clock_.now() + kWaitMax;
+  const SteadyTime give_up = clock_.now() + kReaderWaitMax;
   for (;;) {
     const auto [size, generation] = entry->size();
     if (auto refusal = entry->refusal()) co_return *std::move(refusal);

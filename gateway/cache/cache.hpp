@@ -41,8 +41,6 @@ class Cache {
   net::awaitable<Status> stop();
 
  private:
-  class Reader;
-
   net::awaitable<Result<OpenedArtifact>> pass_through(ArtifactKey key,
                                                       std::optional<std::string> range_field);
   net::awaitable<Result<std::uint64_t>> size_of(std::shared_ptr<Entry> entry);

@@ -23,6 +23,8 @@ class MessageReader {
   net::awaitable<Result<Bytes>> read_body(Stream& stream);
   /// The message, body included, has been read.
   bool message_done() const { return parser_.done(); }
+  /// What has arrived behind the message. Valid until the next call.
+  Bytes rest() const { return unread(); }
   /// Nothing of a following message has arrived.
   bool is_drained() const { return begin_ == end_; }
 

@@ -157,7 +157,9 @@ TEST_F(ExchangeTest, StreamsDownloadsInChunks) {
 TEST_F(ExchangeTest, WorksTheSameOverTls) {
   const auto certificate = testing::self_signed("cloud");
   ServerOptions options;
-  options.tls = *TlsServerContext::make({certificate.certificate_pem, certificate.key_pem});
+  options.tls = [tls = *TlsServerContext::make({certificate.certificate_pem, certificate.key_pem})] {
+    return tls;
+  };
   start(std::move(options));
   ClientOptions client_options;
   client_options.tls = *TlsClientContext::make(

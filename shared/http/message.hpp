@@ -1,6 +1,7 @@
 // HTTP messages as plain values, and bodies as streams. Beast stays behind parser.cpp.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include "shared/base/bytes.hpp"
+#include "shared/transport/stream.hpp"
 
 namespace postern {
 class Certificate;
@@ -104,6 +106,10 @@ struct Response {
   /// Close the connection instead of answering. Some clients survive that and no status at all
   /// (decision 3: a ranged GET is answered with 206 or not at all).
   bool hang_up = false;
+  /// What the connection goes on as when the status is 101. It is given the connection and what the client
+  /// has already sent behind its request; when it ends, the connection is closed. Deadlines are its own
+  /// affair; at the server's end the stream is closed under it.
+  std::move_only_function<net::awaitable<void>(Stream& stream, Bytes early)> tunnel;
 
   static Response text(int status, std::string content_type, std::string text);
   static Response empty(int status) { return {.status = status, .headers = {}, .body = nullptr}; }

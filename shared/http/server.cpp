@@ -82,6 +82,10 @@ class Server::Session {
   void close_if(bool idle_only) {
     if (!idle_only || is_idle_) guard_.close();
   }
+  void close_if(const std::function<bool(std::span<const Certificate>)>& should_end) {
+    // During the handshake the stream is not ours; whoever checks certificates then knows the newest rules.
+    if (stream_ && !stream_->peer_chain().empty() && should_end(stream_->peer_chain())) guard_.close();
+  }
 
  private:
   class IncomingBody;
@@ -153,9 +157,12 @@ net::awaitable<void> Server::Session::run() {
 net::awaitable<Status> Server::Session::secure() {
   if (!server_.options_.tls) co_return Status{};
   guard_.expires_in(server_.options_.handshake_max);
+  HandshakeResult result{};
   // The stream below keeps its place while the TLS stream around it takes over.
-  POSTERN_CO_TRY(auto secured, co_await server_.options_.tls->accept(std::move(stream_)));
-  stream_ = std::move(secured);
+  auto secured = co_await server_.options_.tls()->accept(std::move(stream_), &result);
+  server_.options_.on_handshake(result);
+  POSTERN_CO_TRY(auto stream, std::move(secured));
+  stream_ = std::move(stream);
   guard_.watch(*stream_);
   co_return Status{};
 }
@@ -188,7 +195,7 @@ Request Server::Session::to_request(Head head) {
   if (question != std::string::npos) request.query = request.target.substr(question + 1);
   request.headers = std::move(head.headers);
   request.peer = stream_->peer();
-  request.certificate = stream_->peer_certificate();
+  request.certificate = stream_->peer_chain().empty() ? nullptr : &stream_->peer_chain().front();
   const auto id = request.headers.find("X-MEN-RequestID");
   request.id = id && is_usable_request_id(*id) ? std::string(*id) : server_.random_.uuid();
   const auto expect = request.headers.find("Expect");
@@ -238,6 +245,7 @@ net::awaitable<Server::Session::Next> Server::Session::respond(const Request& re
   // for ever.
   const bool body_left = !reader_.message_done();
   if (body_left) keep_alive = false;
+  if (response.tunnel) keep_alive = true;  // the head has a Connection field of its own
   bool chunked = false;
   std::string head = head_of(request, response, keep_alive, chunked);
   const bool headers_only = request.method == "HEAD" || has_no_body(response.status);
@@ -248,6 +256,10 @@ net::awaitable<Server::Session::Next> Server::Session::respond(const Request& re
   log_request(request, response.status, written.value_or(0), begun);
   if (!written) {
     server_.log_.debug("http.answer_cut", {{"request", request.id}, {"error", written.error().what}});
+    co_return Next::close;
+  }
+  if (response.status == 101 && response.tunnel) {
+    co_await response.tunnel(*stream_, reader_.rest());
     co_return Next::close;
   }
   if (body_left) co_await linger();
@@ -358,6 +370,14 @@ void Server::end_sessions(bool idle_only) {
     net::post(worker->executor, [&worker = *worker, idle_only] {
       if (worker.listener) worker.listener->close();
       for (Session* session : worker.sessions) session->close_if(idle_only);
+    });
+  }
+}
+
+void Server::end_connections(std::function<bool(std::span<const Certificate>)> should_end) {
+  for (const auto& worker : workers_) {
+    net::post(worker->executor, [&worker = *worker, should_end] {
+      for (Session* session : worker.sessions) session->close_if(should_end);
     });
   }
 }

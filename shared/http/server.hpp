@@ -15,8 +15,14 @@
 
 namespace postern::http {
 
+/// Gives the TLS of the next connection, so that certificates can be exchanged while the server runs.
+/// Thread-safe.
+using TlsSource = std::function<std::shared_ptr<const TlsServerContext>()>;
+
 struct ServerOptions {
-  std::shared_ptr<const TlsServerContext> tls;  ///< null: plain HTTP
+  TlsSource tls;  ///< empty: plain HTTP
+  /// Told how each handshake ended. Called on any thread.
+  std::function<void(HandshakeResult)> on_handshake = [](HandshakeResult) {};
   std::size_t head_bytes_max = 16 << 10;
   std::size_t connections_max = 10'000;  ///< beyond it a new connection is closed at once
   Duration handshake_max = std::chrono::seconds(30);
@@ -39,6 +45,11 @@ class Server {
 
   /// Starts to accept; returns where it listens. Call it once. Errors: those of Network::listen.
   Result<Endpoint> listen(const Endpoint& at);
+  /// Ends connections whose client has shown certificates that `should_end` is true for, whatever they are
+  /// doing. Returns at once; thread-safe.
+  void end_connections(std::function<bool(std::span<const Certificate> chain)> should_end);
+  /// How many connections there are now. Thread-safe.
+  std::size_t connections() const { return connections_; }
   /// Stops accepting, closes idle connections, lets busy ones finish their request for `grace`, then ends
   /// them. Runs on: the first executor. Errors: exhausted when a handler would not end.
   net::awaitable<Status> stop(Duration grace);

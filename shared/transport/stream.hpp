@@ -45,9 +45,9 @@ class Stream {
   /// The other side's address, for logs.
   virtual const std::string& peer() const = 0;
   virtual net::any_io_executor executor() const = 0;
-  /// The certificate that the other side has proved to hold the key of; null when it showed none. Lives as
-  /// long as the stream.
-  virtual const Certificate* peer_certificate() const { return nullptr; }
+  /// The certificates that the other side has shown, leaf first; it has proved to hold the key of the leaf.
+  /// Empty when it showed none. They live as long as the stream.
+  virtual std::span<const Certificate> peer_chain() const { return {}; }
 
   net::awaitable<Status> write_bytes(Bytes bytes) {
     const std::array pieces{bytes};

@@ -85,6 +85,20 @@ BIO_METHOD* buffer_method() {
 constexpr std::size_t kReadBytes = 17 << 10;    // one record and its header
 constexpr std::size_t kFlushBytes = 256 << 10;  // sixteen records leave in one write
 
+HandshakeResult to_result(ClientFault fault) {
+  switch (fault) {
+    case ClientFault::unknown_authority:
+      return HandshakeResult::unknown_authority;
+    case ClientFault::expired:
+      return HandshakeResult::expired;
+    case ClientFault::revoked:
+      return HandshakeResult::revoked;
+    case ClientFault::unusable:
+      return HandshakeResult::unusable;
+  }
+  return HandshakeResult::protocol;
+}
+
 class TlsStream final : public Stream {
  public:
   TlsStream(std::unique_ptr<Stream> lower, SSL* ssl)
@@ -108,7 +122,7 @@ class TlsStream final : public Stream {
       if (error) co_return *error;
       POSTERN_CO_CHECK(std::move(flushed));
       if (result == 1) {
-        if (X509* peer = SSL_get0_peer_certificate(ssl_.get())) peer_certificate_ = Certificate::share(peer);
+        keep_peer_chain();
         co_return Status{};
       }
       POSTERN_CO_TRY(const bool more, co_await fill());
@@ -156,17 +170,36 @@ class TlsStream final : public Stream {
   void close() override { lower_->close(); }
   const std::string& peer() const override { return lower_->peer(); }
   net::any_io_executor executor() const override { return lower_->executor(); }
-  const Certificate* peer_certificate() const override {
-    return peer_certificate_ ? &*peer_certificate_ : nullptr;
-  }
+  std::span<const Certificate> peer_chain() const override { return peer_chain_; }
 
   /// Why the check of the client's certificate refused it, in more words than OpenSSL has.
-  void set_refusal(std::string why) { refusal_ = std::move(why); }
+  void set_refusal(ClientRefusal refusal) { refusal_ = std::move(refusal); }
+  /// How a failed handshake failed.
+  HandshakeResult fault() const { return fault_; }
 
  private:
-  Error failure() const {
+  void keep_peer_chain() {
+    X509* leaf = SSL_get0_peer_certificate(ssl_.get());
+    if (leaf == nullptr) return;
+    peer_chain_.push_back(Certificate::share(leaf));
+    const STACK_OF(X509)* others = SSL_get_peer_cert_chain(ssl_.get());
+    for (int i = 0; i < sk_X509_num(others); ++i) {
+      X509* other = sk_X509_value(others, i);
+      if (other != leaf) peer_chain_.push_back(Certificate::share(other));
+    }
+  }
+
+  Error failure() {
     const long verified = SSL_get_verify_result(ssl_.get());
-    const std::string why = !refusal_.empty()       ? refusal_
+    const unsigned long code = ERR_peek_error();
+    if (refusal_) {
+      fault_ = to_result(refusal_->fault);
+    } else if (ERR_GET_REASON(code) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
+      fault_ = HandshakeResult::no_certificate;
+    } else {
+      fault_ = HandshakeResult::protocol;
+    }
+    const std::string why = refusal_                ? refusal_->what
                             : verified != X509_V_OK ? X509_verify_cert_error_string(verified)
                                                     : openssl_error();
     ERR_clear_error();
@@ -199,8 +232,9 @@ class TlsStream final : public Stream {
   std::unique_ptr<Stream> lower_;
   Buffers buffers_;  // before ssl_, which points into it
   std::unique_ptr<SSL, FreeSsl> ssl_;
-  std::optional<Certificate> peer_certificate_;
-  std::string refusal_;
+  std::vector<Certificate> peer_chain_;  ///< leaf first
+  std::optional<ClientRefusal> refusal_;
+  HandshakeResult fault_ = HandshakeResult::abandoned;
   std::vector<std::byte> sending_;
   bool flushing_ = false;
   Notifier idle_;
@@ -291,16 +325,41 @@ int verify_client(X509_STORE_CTX* context, void* check) {
   if (!refusal) return 1;
   X509_STORE_CTX_set_error(context, to_verify_error(refusal->fault));
   auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(context, SSL_get_ex_data_X509_STORE_CTX_idx()));
-  static_cast<TlsStream*>(SSL_get_app_data(ssl))->set_refusal(refusal->what);
+  static_cast<TlsStream*>(SSL_get_app_data(ssl))->set_refusal(*refusal);
   return 0;
 }
 
-net::awaitable<Result<std::unique_ptr<Stream>>> shake_hands(std::unique_ptr<TlsStream> stream) {
-  POSTERN_CO_CHECK(co_await stream->handshake());
+net::awaitable<Result<std::unique_ptr<Stream>>> shake_hands(std::unique_ptr<TlsStream> stream,
+                                                            HandshakeResult* result) {
+  auto shaken = co_await stream->handshake();
+  if (result != nullptr) *result = shaken ? HandshakeResult::ok : stream->fault();
+  POSTERN_CO_CHECK(std::move(shaken));
   co_return std::unique_ptr<Stream>(std::move(stream));
 }
 
 }  // namespace
+
+std::string_view to_string(HandshakeResult result) {
+  switch (result) {
+    case HandshakeResult::ok:
+      return "ok";
+    case HandshakeResult::no_certificate:
+      return "no_certificate";
+    case HandshakeResult::unknown_authority:
+      return "unknown_authority";
+    case HandshakeResult::expired:
+      return "expired";
+    case HandshakeResult::revoked:
+      return "revoked";
+    case HandshakeResult::unusable:
+      return "unusable";
+    case HandshakeResult::protocol:
+      return "protocol";
+    case HandshakeResult::abandoned:
+      return "abandoned";
+  }
+  return "unknown";
+}
 
 Result<std::shared_ptr<const TlsServerContext>> TlsServerContext::make(const TlsServerOptions& options) {
   auto context = new_context(TLS_server_method());
@@ -320,12 +379,12 @@ Result<std::shared_ptr<const TlsServerContext>> TlsServerContext::make(const Tls
   return made;
 }
 
-net::awaitable<Result<std::unique_ptr<Stream>>> TlsServerContext::accept(
-    std::unique_ptr<Stream> lower) const {
+net::awaitable<Result<std::unique_ptr<Stream>>> TlsServerContext::accept(std::unique_ptr<Stream> lower,
+                                                                         HandshakeResult* result) const {
   SSL* ssl = SSL_new(context_.get());
   auto stream = std::make_unique<TlsStream>(std::move(lower), ssl);
   SSL_set_accept_state(ssl);
-  co_return co_await shake_hands(std::move(stream));
+  co_return co_await shake_hands(std::move(stream), result);
 }
 
 Result<std::shared_ptr<const TlsClientContext>> TlsClientContext::make(const TlsClientOptions& options) {
@@ -353,7 +412,7 @@ net::awaitable<Result<std::unique_ptr<Stream>>> TlsClientContext::connect(std::u
     if (ok && verify_) ok = X509_VERIFY_PARAM_set1_host(wanted, host.data(), host.size()) == 1;
   }
   if (!ok) co_return invalid(fmt::format("\"{}\" cannot be used as a TLS server name", host));
-  co_return co_await shake_hands(std::move(stream));
+  co_return co_await shake_hands(std::move(stream), nullptr);
 }
 
 }  // namespace postern

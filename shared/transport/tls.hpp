@@ -19,6 +19,19 @@ using ClientCheck = std::function<std::optional<ClientRefusal>(std::span<const C
 
 enum class TlsVersion { v1_2, v1_3 };
 
+/// How a handshake with a client ended.
+enum class HandshakeResult {
+  ok,
+  no_certificate,
+  unknown_authority,
+  expired,
+  revoked,
+  unusable,   ///< a certificate that is none for clients
+  protocol,   ///< no version or cipher in common, no TLS at all, a signature that is wrong
+  abandoned,  ///< the client went away, or took too long
+};
+std::string_view to_string(HandshakeResult result);
+
 struct TlsServerOptions {
   std::string certificate_chain_pem;  ///< leaf first
   std::string private_key_pem;
@@ -51,8 +64,10 @@ class TlsServerContext {
   /// Errors: invalid (a certificate or key that cannot be read, or do not belong together).
   static Result<std::shared_ptr<const TlsServerContext>> make(const TlsServerOptions& options);
 
-  /// Performs the handshake. Errors: rejected (with OpenSSL's reason), transient.
-  net::awaitable<Result<std::unique_ptr<Stream>>> accept(std::unique_ptr<Stream> lower) const;
+  /// Performs the handshake, and tells `result` how it ended. Errors: rejected (with OpenSSL's reason),
+  /// transient.
+  net::awaitable<Result<std::unique_ptr<Stream>>> accept(std::unique_ptr<Stream> lower,
+                                                         HandshakeResult* result = nullptr) const;
 
  private:
   TlsServerContext(detail::TlsContextHandle context, ClientCheck check)
