@@ -28,6 +28,8 @@ class Reader final : public http::Body {
 
   std::optional<std::uint64_t> length() const override { return size_; }
   net::awaitable<Result<Bytes>> next() override;
+  /// Lends what is in memory: bytes that have just arrived, and stored ones whose pages are there.
+  Result<std::size_t> lend(std::size_t size_max, const TakeBytes& take) override;
 
  private:
   Bytes take(Bytes bytes);
