@@ -33,7 +33,11 @@ class Reader final : public http::Body {
 
  private:
   Bytes take(Bytes bytes);
-  net::awaitable<Result<Bytes>> read(const Entry::Stored& stored);
+  Result<std::size_t> lend_stored(const Entry::Stored& stored, std::size_t size_max, const TakeBytes& take);
+  /// Brings a stored chunk into memory, checks it where that was not done yet, and asks for the one behind
+  /// it.
+  net::awaitable<Status> prepare(const Entry::Stored& stored);
+  Result<Bytes> read(const Entry::Stored& stored);
   net::awaitable<Status> go_direct();
   net::awaitable<Result<Bytes>> next_direct();
 
@@ -43,6 +47,7 @@ class Reader final : public http::Body {
   std::uint64_t end_;
   std::uint64_t size_;
   std::shared_ptr<const MemoryChunk> chunk_;
+  std::optional<Digest> resident_;  ///< the chunk that was in memory when we looked
   std::vector<std::byte> buffer_;
   std::optional<SourceStream> direct_;
 };
