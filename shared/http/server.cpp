@@ -162,6 +162,9 @@ net::awaitable<Status> Server::Session::secure() {
   auto secured = co_await server_.options_.tls()->accept(std::move(stream_), &result);
   server_.options_.on_handshake(result);
   POSTERN_CO_TRY(auto stream, std::move(secured));
+  if (!stream->peer_chain().empty() && server_.options_.should_end(stream->peer_chain())) {
+    co_return rejected(Reason::unauthorized, "the certificate has lost its worth during the handshake");
+  }
   stream_ = std::move(stream);
   guard_.watch(*stream_);
   co_return Status{};

@@ -23,6 +23,9 @@ struct ServerOptions {
   TlsSource tls;  ///< empty: plain HTTP
   /// Told how each handshake ended. Called on any thread.
   std::function<void(HandshakeResult)> on_handshake = [](HandshakeResult) {};
+  /// Asked when a handshake has ended whose client has shown certificates, because the rules may have changed
+  /// since it checked them, when end_connections() could not see it yet. Called on any thread.
+  std::function<bool(std::span<const Certificate> chain)> should_end = [](auto) { return false; };
   std::size_t head_bytes_max = 16 << 10;
   std::size_t connections_max = 10'000;  ///< beyond it a new connection is closed at once
   Duration handshake_max = std::chrono::seconds(30);
