@@ -37,12 +37,17 @@ class TimedStream final : public Stream {
 }  // namespace
 
 struct Client::Connection {
-  Connection(std::unique_ptr<Stream> over, std::string of, std::size_t head_bytes_max)
-      : stream(std::move(over)), origin(std::move(of)), reader(MessageKind::response, head_bytes_max) {}
+  Connection(std::unique_ptr<Stream> over, std::string of, std::shared_ptr<const TlsClientContext> with,
+             std::size_t head_bytes_max)
+      : stream(std::move(over)),
+        origin(std::move(of)),
+        tls(std::move(with)),
+        reader(MessageKind::response, head_bytes_max) {}
   ~Connection() { stream->close(); }
 
   std::unique_ptr<Stream> stream;
   std::string origin;
+  std::shared_ptr<const TlsClientContext> tls;  ///< null: plain HTTP
   MessageReader reader;
   SteadyTime idle_since{};
   bool was_used = false;  ///< an exchange was completed on it before
@@ -101,12 +106,13 @@ Client::Client(Network& network, Clock& clock, ClientOptions options)
       pool_(std::make_shared<Pool>(Pool{options_.idle_connections_max, {}})) {}
 Client::~Client() = default;
 
-std::shared_ptr<Client::Connection> Client::take_idle(const std::string& origin) {
-  auto& same = pool_->idle[origin];
+std::shared_ptr<Client::Connection> Client::take_idle(const Url& url, const TlsClientContext* tls) {
+  auto& same = pool_->idle[url.origin()];
   while (!same.empty()) {
     auto connection = std::move(same.back());
     same.pop_back();
-    if (clock_.now() - connection->idle_since <= options_.idle_max) return connection;
+    const bool is_fresh = clock_.now() - connection->idle_since <= options_.idle_max;
+    if (is_fresh && connection->tls.get() == tls) return connection;
   }
   return nullptr;
 }
@@ -152,11 +158,13 @@ net::awaitable<Result<Head>> read_final_head(MessageReader& reader, Stream& stre
 
 }  // namespace
 
-net::awaitable<Result<std::shared_ptr<Client::Connection>>> Client::open(const Url& url) {
+net::awaitable<Result<std::shared_ptr<Client::Connection>>> Client::open(
+    const Url& url, std::shared_ptr<const TlsClientContext> tls) {
   POSTERN_CO_TRY(auto stream,
-                 co_await within(clock_, options_.connect_max, connect(network_, options_.tls.get(), url)));
+                 co_await within(clock_, options_.connect_max, connect(network_, tls.get(), url)));
   auto timed = std::make_unique<TimedStream>(std::move(stream), clock_, options_.progress_max);
-  co_return std::make_shared<Connection>(std::move(timed), url.origin(), options_.head_bytes_max);
+  co_return std::make_shared<Connection>(std::move(timed), url.origin(), std::move(tls),
+                                         options_.head_bytes_max);
 }
 
 net::awaitable<Result<Response>> Client::exchange(std::shared_ptr<Connection> connection, const Url& url,
@@ -184,7 +192,8 @@ net::awaitable<Result<Response>> Client::exchange(std::shared_ptr<Connection> co
 
 net::awaitable<Result<Response>> Client::send(const Url& url, Request request) {
   const std::string context = fmt::format("{} {}", request.method, url.origin());
-  if (auto idle = take_idle(url.origin())) {
+  auto tls = url.is_secure ? options_.tls() : nullptr;
+  if (auto idle = take_idle(url, tls.get())) {
     auto response = co_await exchange(std::move(idle), url, request);
     const bool is_stale = !response && response.error().reason == Reason::closed;
     const bool can_repeat = !request.body || request.body->rewind();
@@ -193,7 +202,7 @@ net::awaitable<Result<Response>> Client::send(const Url& url, Request request) {
       co_return response;
     }
   }
-  auto connection = co_await open(url);
+  auto connection = co_await open(url, std::move(tls));
   if (!connection) co_return std::move(connection).error().within(context);
   auto response = co_await exchange(*std::move(connection), url, request);
   if (!response) co_return std::move(response).error().within(context);

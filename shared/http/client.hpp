@@ -2,6 +2,8 @@
 // followed.
 #pragma once
 
+#include <concepts>
+#include <functional>
 #include <memory>
 
 #include "shared/base/clock.hpp"
@@ -11,8 +13,27 @@
 
 namespace postern::http {
 
+/// Gives the TLS of the next connection, so that certificates can be exchanged while the client runs: once it
+/// gives another context, connections made with the old one end after their request. A context that never
+/// changes converts to this. Thread-safe.
+class TlsClientSource {
+ public:
+  TlsClientSource() = default;
+  TlsClientSource(std::nullptr_t) {}
+  TlsClientSource(std::shared_ptr<const TlsClientContext> always)
+      : source_([always = std::move(always)] { return always; }) {}
+  template <std::invocable F>
+  TlsClientSource(F source) : source_(std::move(source)) {}
+
+  /// Null: there is none.
+  std::shared_ptr<const TlsClientContext> operator()() const { return source_ ? source_() : nullptr; }
+
+ private:
+  std::function<std::shared_ptr<const TlsClientContext>()> source_;
+};
+
 struct ClientOptions {
-  std::shared_ptr<const TlsClientContext> tls;  ///< needed for https
+  TlsClientSource tls;  ///< needed for https
   std::size_t head_bytes_max = 64 << 10;
   std::size_t idle_connections_max = 8;              ///< kept alive, per origin
   Duration idle_max = std::chrono::seconds(60);      ///< an older idle connection is not used again
@@ -39,8 +60,9 @@ class Client {
   struct Pool;
   class IncomingBody;
 
-  net::awaitable<Result<std::shared_ptr<Connection>>> open(const Url& url);
-  std::shared_ptr<Connection> take_idle(const std::string& origin);
+  net::awaitable<Result<std::shared_ptr<Connection>>> open(const Url& url,
+                                                           std::shared_ptr<const TlsClientContext> tls);
+  std::shared_ptr<Connection> take_idle(const Url& url, const TlsClientContext* tls);
   net::awaitable<Result<Response>> exchange(std::shared_ptr<Connection> connection, const Url& url,
                                             Request& request);
 
