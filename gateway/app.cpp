@@ -44,13 +44,46 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
       download_route_(cache_, signer_, metrics_, machine.clock, machine.log) {
   add_routes();
   const auto serve = [&](http::Router& router, http::TlsSource tls) {
-    return std::make_unique<http::Server>(machine.network, machine.clock, machine.random, machine.log,
-                                          machine.executors, handler(router),
-                                          http::ServerOptions{.tls = std::move(tls)});
+    return std::make_unique<http::Server>(
+        machine.network, machine.clock, machine.random, machine.log, machine.executors, handler(router),
+        http::ServerOptions{.tls = std::move(tls), .on_handshake = [this](HandshakeResult result) {
+                              metrics_.handshakes.add({to_string(result)});
+                            }});
   };
   if (config.https.enabled) https_ = serve(device_router_, [tls = credentials.server_tls] { return tls; });
   if (config.http.enabled) http_ = serve(plain_router_, nullptr);
   if (config.metrics.enabled) metrics_server_ = serve(metrics_router_, nullptr);
+  add_collectors();
+}
+
+void App::add_collectors() {
+  metrics_.collect([this](Scrape& scrape) {
+    scrape.gauge("postern_gateway_build_info", "Which program this is; always 1.", 1,
+                 {{"version", machine_.version}});
+    const auto tell = [&scrape](std::string_view listener, const http::Server* server) {
+      if (server == nullptr) return;
+      scrape.gauge("postern_gateway_connections", "Connections that are open now.", server->connections(),
+                   {{"listener", listener}});
+    };
+    tell("https", https_.get());
+    tell("http", http_.get());
+    tell("metrics", metrics_server_.get());
+    scrape.gauge("postern_gateway_devices_bound", "Devices that are bound to a certificate.",
+                 bindings_.size());
+    const DatabaseStats stats = machine_.state.stats();
+    scrape.counter("postern_gateway_store_writes_total", "Changes of the state that were committed.",
+                   stats.writes);
+    scrape.counter("postern_gateway_store_commits_total", "Commits that they took.", stats.commits);
+    scrape.counter("postern_gateway_store_commit_seconds_total", "Time spent in commits.",
+                   std::chrono::duration<double>(stats.commit_time).count());
+    scrape.gauge("postern_gateway_store_waiting", "Changes of the state that wait for their commit.",
+                 stats.waiting);
+    scrape.gauge("postern_gateway_store_used_bytes", "Size of the state.", stats.used_bytes);
+    if (machine_.chunks != nullptr) {
+      scrape.gauge("postern_gateway_cache_used_bytes", "Size of the stored artifacts.",
+                   machine_.chunks->used_bytes());
+    }
+  });
 }
 
 std::unique_ptr<Preauthorizer> App::make_preauthorizer() {

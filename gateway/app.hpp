@@ -21,6 +21,7 @@ struct Machine {
   Pool& pool;
   std::vector<net::any_io_executor> executors;  ///< connections are spread over them; fills run on the first
   std::string user_agent;                       ///< with which the gateway speaks for itself
+  std::string version;
 };
 
 /// What was read from files.
@@ -50,6 +51,7 @@ class App {
  private:
   App(const Machine& machine, const Config& config, const http::Url& upstream, Credentials credentials);
   void add_routes();
+  void add_collectors();
   std::vector<AttributeConfig> added_attributes() const;
   std::unique_ptr<Preauthorizer> make_preauthorizer();
   http::RequestHandler handler(http::Router& router);

@@ -42,7 +42,7 @@ struct Config {
   // Listeners
   ListenerConfig http{.enabled = false, .listen = ":80"};
   ListenerConfig https{.enabled = false, .listen = ":443"};
-  ListenerConfig metrics{.enabled = false, .listen = ":9102"};
+  ListenerConfig metrics{.enabled = false, .listen = "127.0.0.1:9102"};
   std::string minimum_tls_version = "1.2";
   std::string server_certificate;
   std::string server_key;

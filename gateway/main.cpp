@@ -78,7 +78,8 @@ Status serve(const Config& config, Log& log) {
                                          .chunks = chunks.get(),
                                          .pool = pool,
                                          .executors = service.executors(),
-                                         .user_agent = "postern-gateway/" POSTERN_VERSION},
+                                         .user_agent = "postern-gateway/" POSTERN_VERSION,
+                                         .version = POSTERN_VERSION},
                                         config, std::move(credentials)));
   POSTERN_TRY(const App::Listening listening, app->listen());
   log_started(listening, config, log);

@@ -1,36 +1,41 @@
-// What the gateway counts, and how it is told to Prometheus (device-protocol 8.7).
+// What the gateway counts (device-protocol 8.7).
 #pragma once
 
-#include <atomic>
-#include <map>
-#include <mutex>
-#include <string>
+#include <tuple>
+
+#include "shared/base/metrics.hpp"
 
 namespace postern::gateway {
 
-/// Thread-safe.
-class Metrics {
+/// Whoever counts something new adds a line here, or a collector (MetricRegistry::collect) for what is known
+/// elsewhere. Thread-safe.
+class Metrics : public MetricRegistry {
  public:
+  Metrics();
+
   /// Counts an answered request. `route` is the pattern that matched, never the path.
   void count_request(std::string_view method, int status, std::string_view route, std::uint64_t body_bytes);
 
-  std::atomic<std::uint64_t> uplink_artifact_bytes =
-      0;                                               ///< body bytes of artifacts received from the upstream
-  std::atomic<std::uint64_t> site_artifact_bytes = 0;  ///< body bytes of artifacts given to devices
-  std::atomic<std::uint64_t> cache_fills = 0;
-  std::atomic<std::uint64_t> cache_refusals = 0;  ///< artifacts that failed their verification
-  std::atomic<std::uint64_t> pass_throughs = 0;   ///< downloads that went past the cache
-
-  /// Prometheus text.
-  std::string text() const;
+  Counter uplink_artifact_bytes{*this, "postern_gateway_uplink_artifact_bytes_total",
+                                "Body bytes of artifacts received from the upstream."};
+  Counter site_artifact_bytes{*this, "postern_gateway_site_artifact_bytes_total",
+                              "Body bytes of artifacts given to devices."};
+  Counter cache_fills{*this, "postern_gateway_cache_fills_total", "Fills of the cache that were begun."};
+  Counter cache_refusals{*this, "postern_gateway_cache_refusals_total",
+                         "Artifacts that failed their verification."};
+  Counter pass_throughs{*this, "postern_gateway_pass_throughs_total", "Downloads that went past the cache."};
+  CounterFamily handshakes{
+      *this, "postern_gateway_handshakes_total", "TLS handshakes of devices, by result.", {"result"}};
 
  private:
   struct Counts {
     std::uint64_t requests = 0;
     std::uint64_t bytes = 0;
   };
+  void tell_requests(Scrape& scrape) const;
+
   mutable std::mutex mutex_;
-  std::map<std::string, Counts> by_labels_;
+  std::map<std::tuple<std::string, int, std::string>, Counts, std::less<>> requests_;
 };
 
 }  // namespace postern::gateway

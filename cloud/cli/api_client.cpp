@@ -3,7 +3,7 @@
 #include <boost/json.hpp>
 
 #include "cloud/cli/json_text.hpp"
-#include "cloud/cli/table.hpp"
+#include "shared/cli/table.hpp"
 #include "shared/http/answer.hpp"
 
 namespace postern::cli {

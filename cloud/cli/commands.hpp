@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cloud/cli/api_client.hpp"
-#include "cloud/cli/progress.hpp"
+#include "shared/cli/progress.hpp"
 #include "shared/async/pool.hpp"
 #include "shared/base/random.hpp"
 

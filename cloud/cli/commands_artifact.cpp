@@ -4,8 +4,8 @@
 
 #include "cloud/cli/commands.hpp"
 #include "cloud/cli/json_text.hpp"
-#include "cloud/cli/progress.hpp"
-#include "cloud/cli/table.hpp"
+#include "shared/cli/progress.hpp"
+#include "shared/cli/table.hpp"
 #include "shared/base/text.hpp"
 #include "shared/http/url.hpp"
 #include "shared/io/file.hpp"

@@ -2,7 +2,7 @@
 
 #include "cloud/cli/commands.hpp"
 #include "cloud/cli/json_text.hpp"
-#include "cloud/cli/table.hpp"
+#include "shared/cli/table.hpp"
 #include "shared/http/url.hpp"
 
 namespace postern::cli {

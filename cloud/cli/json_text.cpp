@@ -2,7 +2,7 @@
 
 #include <boost/json.hpp>
 
-#include "cloud/cli/table.hpp"
+#include "shared/cli/table.hpp"
 
 namespace postern::cli {
 

@@ -1,4 +1,4 @@
-#include "cloud/cli/table.hpp"
+#include "shared/cli/table.hpp"
 
 namespace postern::cli {
 namespace {

@@ -1,4 +1,4 @@
-#include "cloud/cli/progress.hpp"
+#include "shared/cli/progress.hpp"
 
 #include "shared/testing/loop.hpp"
 

@@ -1,11 +1,11 @@
-#include "cloud/cli/progress.hpp"
+#include "shared/cli/progress.hpp"
 
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cstdio>
 
-#include "cloud/cli/table.hpp"
+#include "shared/cli/table.hpp"
 
 namespace postern::cli {
 
