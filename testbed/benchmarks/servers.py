@@ -181,7 +181,7 @@ class Nginx:
 
     name = "nginx"
 
-    def __init__(self, work, upstream, authority, *, core, aio="off", output_buffers="2 256k"):
+    def __init__(self, work, upstream, authority, *, core, aio="off"):
         program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
         if program is None:
             raise BenchError("nginx is missing: apt-get install nginx-light, or run testbed/setup/packages")
@@ -194,7 +194,7 @@ class Nginx:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         certificate, key = authority.issue("server", "nginx", "--dns", "localhost")
-        words = {"WORK": self._work, "AIO": aio, "OUTPUT_BUFFERS": output_buffers, "CERTIFICATE": certificate, "KEY": key,
+        words = {"WORK": self._work, "AIO": aio, "CERTIFICATE": certificate, "KEY": key,
                  "CLIENT_CA": authority.device_ca, "UPSTREAM": f"127.0.0.1:{upstream.port}", "UPSTREAM_CA": upstream.ca,
                  "UPSTREAM_NAME": upstream.host, "LISTEN": f"127.0.0.1:{self.port}"}
         text = re.sub(r"@([A-Z_]+)@", lambda found: str(words[found[1]]), (HERE / "nginx.conf").read_text())
