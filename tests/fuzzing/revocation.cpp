@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzzing::Input input(data, size);
   const std::uint8_t choice = input.byte();
   if (choice % 2 == 0) {
-    const auto lists = RevocationList::list_from_pem(input.text());
+    const auto lists = RevocationList::list_from_bytes(input.text());
     if (!lists) return 0;
     require(!lists->empty(), "a file without a list is refused");
     for (const RevocationList& list : *lists) look_at(list);
