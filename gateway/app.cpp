@@ -33,16 +33,22 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
                                     GatekeeperOptions{.name_field = config.binding_name_field,
                                                       .approved_path = config.approved_path})
                               : nullptr),
+      traffic_({.uplink = config.uplink_calendar,
+                .site = config.site_calendar,
+                .downloads_max = config.downloads_max},
+               machine.clock, machine.log, machine.executors.front()),
       catalog_(machine.state, machine.clock),
       links_(upstream_, catalog_, signer_, machine.clock, machine.log,
              {.enabled = config.proxies_artifacts,
               .gateway_url = config.gateway_url,
               .lifetime = config.link_lifetime}),
-      source_(upstream_, catalog_, metrics_, [this](ArtifactKey key) { return links_.renew(key); }),
+      source_(upstream_, catalog_, metrics_, traffic_.uplink,
+              [this](ArtifactKey key) { return links_.renew(key); }),
       cache_(source_, catalog_, machine.chunks, machine.pool, metrics_, machine.clock, machine.log,
              machine.executors.front()),
-      relay_(upstream_, gatekeeper_.get(), links_, metrics_, machine.log, added_attributes()),
-      download_route_(cache_, signer_, metrics_, machine.clock, machine.log) {
+      relay_(upstream_, gatekeeper_.get(), links_, traffic_, metrics_, machine.log, added_attributes()),
+      download_route_(cache_, signer_, traffic_.site, traffic_.admission, metrics_, machine.clock,
+                      machine.log) {
   add_routes();
   const auto serve = [&](http::Router& router, http::TlsSource tls) {
     return std::make_unique<http::Server>(
@@ -50,7 +56,9 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
         http::ServerOptions{
             .tls = std::move(tls),
             .on_handshake = [this](HandshakeResult result) { metrics_.handshakes.add({to_string(result)}); },
-            .should_end = [this](auto chain) { return machine_.trust.should_end(chain); }});
+            .should_end = [this](auto chain) { return machine_.trust.should_end(chain); },
+            .connections_max = config_.connections_max,
+            .handshakes_max = config_.handshakes_max});
   };
   if (config.https.enabled) https_ = serve(device_router_, [this] { return machine_.trust.server_tls(); });
   if (config.http.enabled) http_ = serve(plain_router_, nullptr);
@@ -60,6 +68,7 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
 
 void App::add_collectors() {
   metrics_.collect([this](Scrape& scrape) { machine_.trust.tell(scrape); });
+  metrics_.collect([this](Scrape& scrape) { traffic_.collect(scrape); });
   metrics_.collect([this](Scrape& scrape) {
     scrape.gauge("postern_gateway_build_info", "Which program this is; always 1.", 1,
                  {{"version", machine_.version}});
@@ -145,6 +154,7 @@ Result<App::Listening> App::listen() {
   machine_.trust.start(machine_.executors.front(), machine_.pool, [this] {
     if (https_) https_->end_connections([this](auto chain) { return machine_.trust.should_end(chain); });
   });
+  traffic_.start();
   return listening;
 }
 
@@ -156,6 +166,7 @@ net::awaitable<Status> App::stop(Duration grace) {
     if (server == nullptr) continue;
     if (auto stopped = co_await server->stop(grace); !stopped) outcome = std::move(stopped);
   }
+  if (auto stopped = co_await traffic_.stop(); !stopped) outcome = std::move(stopped);
   co_return outcome;
 }
 

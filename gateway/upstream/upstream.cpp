@@ -8,19 +8,14 @@ namespace postern::gateway {
 
 Upstream::Upstream(Network& network, Clock& clock, std::vector<net::any_io_executor> executors,
                    UpstreamOptions options)
-    : network_(network), clock_(clock), options_(std::move(options)) {
+    : options_(std::move(options)) {
   for (auto& executor : executors) {
-    clients_.push_back({.executor = std::move(executor), .api = {}, .artifacts = {}});
+    clients_.push_back(
+        {.executor = std::move(executor),
+         .api = std::make_unique<http::Client>(network, clock, http::ClientOptions{.tls = options_.tls}),
+         .artifacts = std::make_unique<http::Client>(network, clock,
+                                                     http::ClientOptions{.tls = options_.artifact_tls})});
   }
-}
-
-std::shared_ptr<http::Client> Upstream::newest(Client& client, const UpstreamTls& tls) {
-  auto now = tls();
-  if (!client.client || client.tls != now) {
-    client.client = std::make_shared<http::Client>(network_, clock_, http::ClientOptions{.tls = now});
-    client.tls = std::move(now);
-  }
-  return client.client;
 }
 
 net::awaitable<Upstream::Clients*> Upstream::clients() {
@@ -35,8 +30,7 @@ net::awaitable<Result<http::Response>> Upstream::send(http::Request request) {
   http::Url url = options_.url;
   while (url.target.ends_with('/')) url.target.pop_back();
   url.target += request.target;
-  const auto client = newest(here->api, options_.tls);
-  co_return co_await client->send(url, std::move(request));
+  co_return co_await here->api->send(url, std::move(request));
 }
 
 net::awaitable<Result<http::Response>> Upstream::get(const http::Url& url, http::Headers headers) {
@@ -46,12 +40,11 @@ net::awaitable<Result<http::Response>> Upstream::get(const http::Url& url, http:
         fmt::format("host {} is neither the upstream server nor in DomainWhitelist", url.endpoint.host));
   }
   Clients* here = co_await clients();
-  const auto client =
-      is_upstream(url) ? newest(here->api, options_.tls) : newest(here->artifacts, options_.artifact_tls);
+  http::Client& client = is_upstream(url) ? *here->api : *here->artifacts;
   http::Request request;
   request.method = "GET";
   request.headers = std::move(headers);
-  co_return co_await client->send(url, std::move(request));
+  co_return co_await client.send(url, std::move(request));
 }
 
 bool Upstream::is_upstream(const http::Url& url) const {

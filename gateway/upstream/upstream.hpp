@@ -1,21 +1,17 @@
 // The server behind the gateway: how it is reached, and from where artifacts may be fetched.
 #pragma once
 
-#include <functional>
 #include <vector>
 
 #include "shared/http/client.hpp"
 
 namespace postern::gateway {
 
-/// Gives the TLS of the next connection. Thread-safe.
-using UpstreamTls = std::function<std::shared_ptr<const TlsClientContext>()>;
-
 struct UpstreamOptions {
   http::Url url;  ///< a path in it stands before that of every request
-  UpstreamTls tls;
+  http::TlsClientSource tls;
   /// For other hosts than the upstream itself: without our own certificate, which is none of their business.
-  UpstreamTls artifact_tls;
+  http::TlsClientSource artifact_tls;
   std::vector<std::string> domain_whitelist;  ///< other hosts from which artifacts may be fetched
 };
 
@@ -37,24 +33,15 @@ class Upstream {
   std::string origin() const { return options_.url.origin(); }
 
  private:
-  /// A client and the TLS that it was made with. When that is another one, so is the client; the one before
-  /// lives as long as its requests, and its connections with it.
-  struct Client {
-    std::shared_ptr<const TlsClientContext> tls;
-    std::shared_ptr<http::Client> client;
-  };
   struct Clients {
     net::any_io_executor executor;
-    Client api;
-    Client artifacts;
+    std::unique_ptr<http::Client> api;
+    std::unique_ptr<http::Client> artifacts;
   };
 
   net::awaitable<Clients*> clients();
-  std::shared_ptr<http::Client> newest(Client& client, const UpstreamTls& tls);
   bool is_upstream(const http::Url& url) const;
 
-  Network& network_;
-  Clock& clock_;
   const UpstreamOptions options_;
   std::vector<Clients> clients_;
 };
