@@ -87,7 +87,8 @@ bool DeviceTrust::sort_out() {
   Lists sorted;
   for (const auto& [place, list] : lists_) {
     const auto signer = signer_of(*list);
-    if (!signer) continue;  // the authority that had signed it is gone, and one of its name has come
+    // The authority that had signed it is gone: it goes too, unless a file still holds it.
+    if (!signer || (signer->second == Digest{} && place.second != Digest{})) continue;
     auto& newest = sorted[*signer];
     if (!newest || newest->is_older_than(*list)) newest = list;
   }

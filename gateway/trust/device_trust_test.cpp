@@ -143,6 +143,13 @@ TEST_F(DeviceTrustTest, ForgetsTheListOfAKeyThatIsGone) {
   EXPECT_EQ(fault_of(new_key.issue("press-1")), std::nullopt);
 }
 
+TEST_F(DeviceTrustTest, MissesNoListWhoseAuthorityHasGoneWithIt) {
+  ASSERT_TRUE(take_lists({one_.crl({}), two_.crl({})}).status);
+  ASSERT_TRUE(take_authorities({two_.ca().to_pem()}).status);
+  const auto taken = take_lists({two_.crl({})});
+  EXPECT_TRUE(taken.status) << taken.status.error().what;
+}
+
 TEST_F(DeviceTrustTest, TakesAListOfAnUnknownIssuerWithAWarning) {
   TestAuthority unknown("Intermediate", 3);
   EXPECT_TRUE(take_lists({unknown.crl({})}).status);
