@@ -38,6 +38,7 @@ class Stand:
         self.rounds = options.rounds or (1 if options.quick else 5)
         self.seconds = 1 if options.quick else 3
         self.profile_directory = options.profile
+        self._others = [0.0, 0.0]  # seconds of others on the server's core, and seconds in which it was measured
         self.server_core, self.load_core = sorted(os.sched_getaffinity(0))[:2]
         self.authority = Authority(work, "bench")
         self.large = Artifact(work, "large", (16 if options.quick else 256) << 20)
@@ -65,6 +66,16 @@ class Stand:
 
     def load(self, mode, target, **options):
         return Load(mode, target, core=self.load_core, identities=self.identities, **options)
+
+    def note_others(self, busy, seconds):
+        """Takes what others were busy for on the server's core during a measurement."""
+        self._others[0] += max(0.0, busy)
+        self._others[1] += seconds
+
+    @property
+    def others_share(self):
+        """Which part of the server's core was not the server's to have."""
+        return self._others[0] / self._others[1] if self._others[1] else 0.0
 
     @contextlib.contextmanager
     def profile(self, server):
@@ -96,7 +107,7 @@ def describe_machine(stand):
             "kernel_tls": pathlib.Path("/proc/net/tls_stat").exists(),
             "gateway": version_of([tool("postern-gateway"), "--version"]), "nginx": stand.nginx.version,
             "openssl": version_of(["openssl", "version"]), "curl": version_of(["curl", "--version"]).split(" (")[0],
-            "load_average": round(os.getloadavg()[0], 2), "rounds": stand.rounds, "quick": stand.is_quick}
+            "others_share": stand.others_share, "rounds": stand.rounds, "quick": stand.is_quick}
 
 
 def verdict_text(line):
@@ -105,7 +116,7 @@ def verdict_text(line):
 
 def markdown(machine, lines):
     text = [f"{machine['when']}, {machine['cpu']}, {machine['memory_gib']} GiB, {machine['kernel']}, "
-            f"{'with' if machine['kernel_tls'] else 'without'} kernel TLS, load average {machine['load_average']} before.",
+            f"{'with' if machine['kernel_tls'] else 'without'} kernel TLS, others took {machine['others_share']:.0%} of the server's core.",
             f"{machine['gateway']}; {machine['nginx']}; {machine['openssl']}; {machine['curl']}. "
             f"Medians of {machine['rounds']} interleaved rounds (spread).", "",
             "| row | measure | unit | gateway | nginx | bare loop | curl | ratio | target | |",
@@ -143,7 +154,6 @@ def run_gateway(options):
         with contextlib.ExitStack() as cleanup:
             say("making certificates, devices and artifacts, and filling the caches")
             stand = Stand(directory, options, cleanup)
-            machine = describe_machine(stand)
             for name in options.only or ROWS:
                 say(f"{name}: {ROWS[name].__doc__.strip()}")
                 stand.row = name
@@ -152,6 +162,7 @@ def run_gateway(options):
                 for line in added:
                     values = ", ".join(f"{server} {line.text(server)}" for server in SERVERS if server in line.samples)
                     say(f"    {line.measure}: {values} {line.unit} {verdict_text(line)}".rstrip())
+            machine = describe_machine(stand)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     text = markdown(machine, lines)

@@ -3,8 +3,9 @@
 import contextlib
 import os
 import subprocess
+import time
 
-from measure import BenchError, Line, Load, Peak, anonymous_bytes, cpu_seconds, say, socket_bytes
+from measure import BenchError, Line, Load, Peak, anonymous_bytes, core_seconds, cpu_seconds, say, socket_bytes
 from net.site import Site
 from servers import Artifact, BenchGateway, BenchServer, make_identities
 
@@ -33,10 +34,12 @@ def interleaved(servers, rounds):
 
 def measured(stand, server, load, **expected):
     """Runs a load to its end; returns its report and the CPU seconds that the server took."""
-    before = cpu_seconds(server.pid)
+    started, core, before = time.monotonic(), core_seconds(stand.server_core), cpu_seconds(server.pid)
     with stand.profile(server):
         report = load().result(**expected)
-    return report, cpu_seconds(server.pid) - before
+    cpu = cpu_seconds(server.pid) - before
+    stand.note_others(core_seconds(stand.server_core) - core - cpu, time.monotonic() - started)
+    return report, cpu
 
 
 def downloads(stand):
@@ -180,6 +183,7 @@ def uplink_case(stand, site, upstream, gateway, identities, artifact, mbit, read
     what = f"{readers} readers, uplink of {mbit} Mbit/s, {artifact.size >> 20} MiB"
     volume = Line("uplink", f"{what}: upstream's body bytes to the size", "", digits=4, target="<= 1.01", holds=at_most(1.01))
     last = Line("uplink", f"{what}: last reader", "s", digits=2, target="<= 1.05 x curl", holds=ratio_at_most(1.05))
+    cost = Line("uplink", f"{what}: CPU s", "s")
     site.cloud.run(["tc", "qdisc", "replace", "dev", "wan", "root", "tbf", "rate", f"{mbit}mbit", "burst", "32kb", "latency",
                     "100ms"])
     done = site.gateway.run(["curl", "--silent", "--show-error", "--fail", "--noproxy", "*", "--cacert", upstream.ca,
@@ -187,14 +191,15 @@ def uplink_case(stand, site, upstream, gateway, identities, artifact, mbit, read
                              f"{upstream.url}/artifacts/{artifact.name}"], timeout=120)
     last.add("curl", float(done.stdout))
     before = upstream.counters()["artifact_bytes"]
-    report, _ = measured(stand, gateway, lambda: Load(
+    report, cpu = measured(stand, gateway, lambda: Load(
         "downloads", gateway.downloads(artifact), core=stand.load_core, identities=identities, node=site.devices[0],
         connections=readers, seconds=120, once=True, blind=True), statuses=[200])
     if report["bytes"] != readers * artifact.size:
         raise BenchError(f"{readers} readers got {report['bytes']} bytes instead of {readers * artifact.size}")
     last.add("gateway", report["ends"]["last"])
+    cost.add("gateway", cpu)
     volume.add("gateway", (upstream.counters()["artifact_bytes"] - before) / artifact.size)
-    return [volume, last]
+    return [volume, last, cost]
 
 
 ROWS = {"downloads": downloads, "cold": cold, "connects": connects, "requests": requests, "uplink": uplink, "slow": slow}
