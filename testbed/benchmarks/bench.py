@@ -7,7 +7,9 @@ import json
 import os
 import pathlib
 import platform
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,7 @@ from servers import Artifact, BenchGateway, BenchServer, Nginx, make_identities,
 SERVERS = ("gateway", "nginx", "bare", "curl")
 NEEDED = ("taskset", "mender-artifact", "openssl", "curl", "tc", "ip", "nsenter", "fincore", "sha256sum")
 NAME = "postern-bench-"
+FILES_NEEDED = 12000
 
 
 class Stand:
@@ -140,28 +143,26 @@ def check_machine():
                 if not pathlib.Path(tool(name)).exists()]
     if missing:
         raise BenchError(f"missing: {', '.join(missing)}; testbed/setup/packages and testbed/setup/build bring them")
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most < FILES_NEEDED:
+        raise BenchError(f"a process may open {most} files at most, and thousands of connections need {FILES_NEEDED}: raise "
+                         "the hard limit (ulimit -Hn)")
+    # nginx and the load have it from here.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def run_gateway(options):
     check_machine()
     if options.profile and not shutil.which("perf"):
         raise BenchError("--profile needs perf: apt-get install linux-perf")
+    started = time.monotonic()
     # On a disk, not in memory: one row reads from it.
     directory = pathlib.Path(tempfile.mkdtemp(prefix=NAME, dir=options.work))
-    started = time.monotonic()
-    lines = []
     try:
         with contextlib.ExitStack() as cleanup:
             say("making certificates, devices and artifacts, and filling the caches")
             stand = Stand(directory, options, cleanup)
-            for name in options.only or ROWS:
-                say(f"{name}: {ROWS[name].__doc__.strip()}")
-                stand.row = name
-                added = ROWS[name](stand)
-                lines += added
-                for line in added:
-                    values = ", ".join(f"{server} {line.text(server)}" for server in SERVERS if server in line.samples)
-                    say(f"    {line.measure}: {values} {line.unit} {verdict_text(line)}".rstrip())
+            lines, failures = run_rows(stand, options.only or ROWS)
             machine = describe_machine(stand)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -172,7 +173,28 @@ def run_gateway(options):
     if options.markdown:
         options.markdown.write_text(text)
     say(f"took {time.monotonic() - started:.0f} s")
+    if failures:
+        raise BenchError(f"not measured: {', '.join(failures)}")
     return 0 if options.quick or all(line.verdict is not False for line in lines) else 3
+
+
+def run_rows(stand, names):
+    """(lines, names of rows that could not be measured): one that fails does not take the others with it."""
+    lines, failures = [], []
+    for name in names:
+        say(f"{name}: {ROWS[name].__doc__.strip()}")
+        stand.row = name
+        try:
+            added = ROWS[name](stand)
+        except BenchError as error:
+            say(f"    {name}: {error}")
+            failures.append(name)
+            continue
+        lines += added
+        for line in added:
+            values = ", ".join(f"{server} {line.text(server)}" for server in SERVERS if server in line.samples)
+            say(f"    {line.measure}: {values} {line.unit} {verdict_text(line)}".rstrip())
+    return lines, failures
 
 
 def parse(arguments):
@@ -194,6 +216,8 @@ def parse(arguments):
 
 def main():
     options = parse(sys.argv[1:])
+    # So that servers are stopped and files removed then too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         return run_gateway(options)
     except BenchError as error:

@@ -144,6 +144,8 @@ def slow(stand):
             report, cpu = measured(stand, server, lambda s=server: stand.load(
                 "downloads", s.downloads(stand.large), connections=readers, seconds=5 if stand.is_quick else 30,
                 bits_per_second=rate, receive_buffer=32768), statuses=[200], may_fail=True)
+        if not report["window_seconds"]:
+            raise BenchError(f"{server.name}: {report['first_error']}")
         memory.add(server.name, peak["memory"] / MIB)
         kernel.add(server.name, peak["kernel"] / MIB)
         of_readers = report["reader_bytes"]
