@@ -34,6 +34,10 @@ Result<Url> Url::parse(std::string_view text) {
   }
   if (parsed->has_userinfo()) return malformed("user information is not allowed");
   if (parsed->encoded_host().empty()) return malformed("no host");
+  // Decoded, it could be anything: a slash, a line break.
+  if (!parsed->encoded_host().starts_with('[') && parsed->encoded_host().contains('%')) {
+    return malformed("a host with percent-encoding");
+  }
   // Boost takes "h:4b" for port 4 and a path "b".
   if (!parsed->encoded_path().empty() && !parsed->encoded_path().starts_with('/')) {
     return malformed("not a port");

@@ -15,8 +15,9 @@ TEST(Url, IsTakenApart) {
 }
 
 TEST(Url, RefusesWhatIsNoPlainHttpUrl) {
-  for (const char* text : {"", "/a", "ftp://a/", "https://", "https://user:secret@a/", "https://a:99999/",
-                           "https://a:0/", "a b", "https://a:4b:443/x"}) {
+  for (const char* text :
+       {"", "/a", "ftp://a/", "https://", "https://user:secret@a/", "https://a:99999/", "https://a:0/", "a b",
+        "https://a:4b:443/x", "https://a%2fb/", "https://a%0d%0ab/"}) {
     EXPECT_FALSE(Url::parse(text)) << text;
   }
 }
