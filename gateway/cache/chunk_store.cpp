@@ -100,6 +100,43 @@ bool ChunkStore::contains(const Digest& digest) const {
   return read(digest, 0, {}).has_value();
 }
 
+Status ChunkStore::view(const Digest& digest, const std::function<void(Bytes)>& use) const {
+  {
+    const std::shared_lock lock(mutex_);
+    if (rotten_.contains(digest)) return corrupt(fmt::format("chunk {} has rotted", to_hex(digest)));
+  }
+  for (const auto& segment : segments()) {
+    bool found = false;
+    POSTERN_CHECK(segment->database->read([&](const ReadTxn& txn) -> Status {
+      POSTERN_TRY(const auto value, txn.get(kChunks, digest));
+      found = value.has_value();
+      if (found) use(*value);
+      return {};
+    }));
+    if (!found) continue;
+    segment->last_read = clock_.now().time_since_epoch().count();
+    return {};
+  }
+  return not_found(fmt::format("chunk {} is not in the cache", to_hex(digest)));
+}
+
+bool ChunkStore::is_checked(const Digest& digest) const {
+  const std::shared_lock lock(mutex_);
+  return checked_.contains(digest);
+}
+
+Status ChunkStore::check(const Digest& digest) {
+  Digest found{};
+  POSTERN_CHECK(view(digest, [&](Bytes bytes) { found = sha256(bytes); }));
+  const std::unique_lock lock(mutex_);
+  if (found == digest) {
+    checked_.insert(digest);
+    return {};
+  }
+  rotten_.insert(digest);
+  return corrupt(fmt::format("chunk {} has rotted", to_hex(digest)));
+}
+
 std::vector<ChunkStore::Chunk> ChunkStore::only_new(std::vector<Chunk> chunks) const {
   std::erase_if(chunks, [&](const Chunk& chunk) { return contains(chunk.digest); });
   return chunks;

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <set>
 #include <shared_mutex>
 
 #include "shared/async/pool.hpp"
@@ -41,6 +43,15 @@ class ChunkStore {
   /// run it on the pool. Errors: not_found; corrupt.
   Result<std::size_t> read(const Digest& digest, std::size_t offset, MutableBytes out) const;
   bool contains(const Digest& digest) const;
+  /// Calls `use` with the bytes of a chunk as they lie in the memory map. The view ends with the call, so
+  /// `use` waits for nothing; touching it may wait for the disk. Errors: not_found; corrupt, when check() has
+  /// found it rotten; those of the database.
+  Status view(const Digest& digest, const std::function<void(Bytes)>& use) const;
+  /// Whether the chunk was stored or checked since the start. What was not is checked before it is given out.
+  bool is_checked(const Digest& digest) const;
+  /// Hashes a chunk and remembers that it is good, or bad: then it is gone for every reader until it was put
+  /// again. Blocking: run it on the pool. Errors: not_found; corrupt.
+  Status check(const Digest& digest);
 
   /// Stores chunks that are not there yet, all of them or none, in one commit. One call at a time makes
   /// progress. Errors: exhausted, when no room can be made; those of the database.
@@ -73,6 +84,8 @@ class ChunkStore {
   std::mutex growing_;  ///< held while segments come and go
   mutable std::shared_mutex mutex_;
   Segments segments_;  ///< oldest first
+  std::set<Digest> checked_;
+  std::set<Digest> rotten_;
 };
 
 }  // namespace postern::gateway

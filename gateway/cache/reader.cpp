@@ -1,9 +1,12 @@
 #include "gateway/cache/reader.hpp"
 
+#include "shared/io/residency.hpp"
+
 namespace postern::gateway {
 namespace {
 
-constexpr std::size_t kReadBytes = 256 << 10;
+/// What next() copies; the rest of a chunk is lent.
+constexpr std::size_t kReadBytes = 16 << 10;
 
 }  // namespace
 
@@ -18,9 +21,11 @@ net::awaitable<Result<Bytes>> Reader::next() {
     }
     if (const auto* refused = std::get_if<Entry::Refused>(&look.place)) co_return refused->error;
     if (const auto* stored = std::get_if<Entry::Stored>(&look.place)) {
-      auto bytes = co_await read(*stored);
+      const Status prepared = co_await prepare(*stored);
+      auto bytes = prepared ? read(*stored) : Result<Bytes>(prepared.error());
       if (bytes) co_return bytes;
-      if (bytes.error().reason != Reason::not_found) co_return bytes;
+      // Gone or rotten: the fill brings it again, or the upstream.
+      if (bytes.error().reason != Reason::not_found && bytes.error().kind != Kind::corrupt) co_return bytes;
       entry_->lose(stored->digest);
       continue;
     }
@@ -42,13 +47,66 @@ Bytes Reader::take(Bytes bytes) {
   return taken;
 }
 
-net::awaitable<Result<Bytes>> Reader::read(const Entry::Stored& stored) {
-  buffer_.resize(std::min(stored.length, kReadBytes));
-  const auto count =
-      co_await context_.pool.run([&] { return context_.chunks.read(stored.digest, stored.offset, buffer_); });
-  if (!count) co_return count.error();
-  if (*count == 0) co_return not_found("a chunk is empty");
-  co_return take(Bytes(buffer_).first(*count));
+Result<std::size_t> Reader::lend(std::size_t size_max, const TakeBytes& take_bytes) {
+  if (direct_ || at_ == end_) return std::size_t{0};
+  const auto look = entry_->look(at_);
+  if (const auto* memory = std::get_if<Entry::InMemory>(&look.place)) {
+    const Bytes bytes = Bytes(memory->chunk->bytes).subspan(memory->offset, memory->length);
+    const Bytes taken = take(bytes.first(std::min(bytes.size(), size_max)));
+    take_bytes(taken);
+    return taken.size();
+  }
+  if (const auto* stored = std::get_if<Entry::Stored>(&look.place)) {
+    return lend_stored(*stored, size_max, take_bytes);
+  }
+  return std::size_t{0};
+}
+
+Result<std::size_t> Reader::lend_stored(const Entry::Stored& stored, std::size_t size_max,
+                                        const TakeBytes& take_bytes) {
+  if (resident_ != stored.digest && !context_.chunks.is_checked(stored.digest)) return std::size_t{0};
+  std::size_t lent = 0;
+  const auto viewed = context_.chunks.view(stored.digest, [&](Bytes chunk) {
+    if (resident_ != stored.digest) {
+      if (!is_resident(chunk)) return;
+      resident_ = stored.digest;
+    }
+    const Bytes rest = chunk.subspan(std::min(stored.offset, chunk.size()));
+    const Bytes taken = take(rest.first(std::min({rest.size(), stored.length, size_max})));
+    lent = taken.size();
+    take_bytes(taken);
+  });
+  // That a chunk is gone is for next() to find out.
+  if (!viewed && viewed.error().reason != Reason::not_found) return viewed.error();
+  return lent;
+}
+
+net::awaitable<Status> Reader::prepare(const Entry::Stored& stored) {
+  std::optional<Digest> following;
+  if (at_ - stored.offset + kChunkBytes < end_) {
+    const auto look = entry_->look(at_ - stored.offset + kChunkBytes);
+    if (const auto* place = std::get_if<Entry::Stored>(&look.place)) following = place->digest;
+  }
+  POSTERN_CO_CHECK(co_await context_.pool.run([&]() -> Status {
+    Status outcome;
+    POSTERN_CHECK(context_.chunks.view(stored.digest, [&](Bytes chunk) { outcome = fault_in(chunk); }));
+    POSTERN_CHECK(std::move(outcome));
+    if (following) (void)context_.chunks.view(*following, read_ahead);
+    return context_.chunks.is_checked(stored.digest) ? Status{} : context_.chunks.check(stored.digest);
+  }));
+  resident_ = stored.digest;
+  co_return Status{};
+}
+
+Result<Bytes> Reader::read(const Entry::Stored& stored) {
+  buffer_.clear();
+  POSTERN_CHECK(context_.chunks.view(stored.digest, [&](Bytes chunk) {
+    const Bytes rest = chunk.subspan(std::min(stored.offset, chunk.size()));
+    const Bytes some = rest.first(std::min({rest.size(), stored.length, kReadBytes}));
+    buffer_.assign(some.begin(), some.end());
+  }));
+  if (buffer_.empty()) return not_found("a chunk is shorter than it was");
+  return take(buffer_);
 }
 
 net::awaitable<Status> Reader::go_direct() {

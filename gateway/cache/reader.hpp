@@ -28,10 +28,16 @@ class Reader final : public http::Body {
 
   std::optional<std::uint64_t> length() const override { return size_; }
   net::awaitable<Result<Bytes>> next() override;
+  /// Lends what is in memory: bytes that have just arrived, and stored ones whose pages are there.
+  Result<std::size_t> lend(std::size_t size_max, const TakeBytes& take) override;
 
  private:
   Bytes take(Bytes bytes);
-  net::awaitable<Result<Bytes>> read(const Entry::Stored& stored);
+  Result<std::size_t> lend_stored(const Entry::Stored& stored, std::size_t size_max, const TakeBytes& take);
+  /// Brings a stored chunk into memory, checks it where that was not done yet, and asks for the one behind
+  /// it.
+  net::awaitable<Status> prepare(const Entry::Stored& stored);
+  Result<Bytes> read(const Entry::Stored& stored);
   net::awaitable<Status> go_direct();
   net::awaitable<Result<Bytes>> next_direct();
 
@@ -41,6 +47,7 @@ class Reader final : public http::Body {
   std::uint64_t end_;
   std::uint64_t size_;
   std::shared_ptr<const MemoryChunk> chunk_;
+  std::optional<Digest> resident_;  ///< the chunk that was in memory when we looked
   std::vector<std::byte> buffer_;
   std::optional<SourceStream> direct_;
 };

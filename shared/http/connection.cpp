@@ -1,5 +1,10 @@
 #include "shared/http/connection.hpp"
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "shared/base/cancellation.hpp"
+
 namespace postern::http {
 
 MessageReader::MessageReader(MessageKind kind, std::size_t head_bytes_max)
@@ -7,20 +12,23 @@ MessageReader::MessageReader(MessageKind kind, std::size_t head_bytes_max)
 
 net::awaitable<Result<bool>> MessageReader::fill(Stream& stream) {
   if (begin_ == end_) begin_ = end_ = 0;
-  if (buffer_.size() < head_bytes_max_) buffer_.resize(head_bytes_max_);
-  if (end_ == buffer_.size()) {
-    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+  if (!buffer_) buffer_ = std::make_unique_for_overwrite<std::byte[]>(head_bytes_max_);
+  if (end_ == head_bytes_max_) {
+    std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
     end_ -= begin_;
     begin_ = 0;
-    if (end_ == buffer_.size()) co_return rejected(Reason::too_large, "header is too large");
+    if (end_ == head_bytes_max_) co_return rejected(Reason::too_large, "header is too large");
   }
-  POSTERN_CO_TRY(const std::size_t count, co_await stream.read_some(MutableBytes(buffer_).subspan(end_)));
+  POSTERN_CO_TRY(const std::size_t count,
+                 co_await stream.read_some(MutableBytes(buffer_.get() + end_, head_bytes_max_ - end_)));
   end_ += count;
   co_return count > 0;
 }
 
 net::awaitable<Result<bool>> MessageReader::wait(Stream& stream) {
   if (!is_drained()) co_return true;
+  release();
+  POSTERN_CO_CHECK(co_await stream.readable());
   co_return co_await fill(stream);
 }
 
@@ -73,6 +81,25 @@ net::awaitable<Status> write_piece(Stream& stream, std::string_view head, Bytes 
   co_return co_await stream.write(pieces);
 }
 
+/// Lets others have their turn: a connection that takes everything at once would never wait.
+class Turns {
+ public:
+  explicit Turns(net::any_io_executor executor) : executor_(std::move(executor)) {}
+  net::awaitable<Status> take(std::size_t bytes) {
+    used_ += bytes;
+    if (used_ < kTurnBytes) co_return Status{};
+    used_ = 0;
+    co_await net::post(executor_, net::use_awaitable);
+    if (co_await was_cancelled()) co_return cancelled("write a body");
+    co_return Status{};
+  }
+
+ private:
+  static constexpr std::size_t kTurnBytes = 512 << 10;
+  net::any_io_executor executor_;
+  std::size_t used_ = 0;
+};
+
 }  // namespace
 
 net::awaitable<Result<std::uint64_t>> write_message(Stream& stream, std::string head, Body* body,
@@ -84,7 +111,19 @@ net::awaitable<Result<std::uint64_t>> write_message(Stream& stream, std::string 
     co_return std::uint64_t{0};
   }
   std::uint64_t total = 0;
+  Turns turns(stream.executor());
   for (;;) {
+    if (!chunked) {
+      on_peer_wait(true);
+      POSTERN_CO_TRY(const std::size_t lent, co_await stream.write_lent(as_bytes(head), *body));
+      on_peer_wait(false);
+      total += lent;
+      if (lent > 0) {
+        head.clear();
+        POSTERN_CO_CHECK(co_await turns.take(lent));
+        continue;
+      }
+    }
     POSTERN_CO_TRY(const Bytes piece, co_await body->next());
     total += piece.size();
     if (!chunked && total > *body->length()) co_return bug("body is longer than it said");

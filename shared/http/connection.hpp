@@ -25,18 +25,23 @@ class MessageReader {
   bool message_done() const { return parser_.done(); }
   /// What has arrived behind the message. Valid until the next call.
   Bytes rest() const { return unread(); }
+  /// Gives the buffer back, if there is nothing in it: a long answer needs none, and a connection that waits
+  /// for its next request neither.
+  void release() {
+    if (is_drained()) buffer_.reset();
+  }
   /// Nothing of a following message has arrived.
   bool is_drained() const { return begin_ == end_; }
 
  private:
-  Bytes unread() const { return Bytes(buffer_).subspan(begin_, end_ - begin_); }
+  Bytes unread() const { return {buffer_.get() + begin_, end_ - begin_}; }
   /// Reads more behind what is unread; false at the end of the stream.
   net::awaitable<Result<bool>> fill(Stream& stream);
 
   MessageKind kind_;
   std::size_t head_bytes_max_;
   Parser parser_;
-  std::vector<std::byte> buffer_;
+  std::unique_ptr<std::byte[]> buffer_;  ///< head_bytes_max_ bytes; null while nothing is expected
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
 };

@@ -51,9 +51,10 @@ bool equal_ignoring_case(std::string_view a, std::string_view b);
 
 /// A body that is pulled piece by piece, whichever way it travels; so the body of a request can be handed on
 /// as the body of a response, and whoever pulls slowly slows the sender.
-class Body {
+///
+/// A body that lies in memory may lend its pieces instead (Lender): next() goes on behind what was lent.
+class Body : public Lender {
  public:
-  virtual ~Body() = default;
   /// Size in bytes when known beforehand; else the body travels in chunks.
   virtual std::optional<std::uint64_t> length() const = 0;
   /// The next piece, valid until the next call; an empty one is the end.

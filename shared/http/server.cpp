@@ -246,6 +246,7 @@ net::awaitable<Server::Session::Next> Server::Session::respond(const Request& re
   const bool body_left = !reader_.message_done();
   if (body_left) keep_alive = false;
   if (response.tunnel) keep_alive = true;  // the head has a Connection field of its own
+  if (!body_left) reader_.release();
   bool chunked = false;
   std::string head = head_of(request, response, keep_alive, chunked);
   const bool headers_only = request.method == "HEAD" || has_no_body(response.status);

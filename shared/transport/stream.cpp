@@ -4,6 +4,21 @@
 
 namespace postern {
 
+Result<std::size_t> Lender::lend(std::size_t, const TakeBytes&) {
+  return std::size_t{0};
+}
+
+net::awaitable<Result<std::size_t>> Stream::write_lent(Bytes head, Lender& lender) {
+  constexpr std::size_t kCopiedBytesMax = 64 << 10;
+  std::vector<std::byte> copy;
+  POSTERN_CO_TRY(const std::size_t lent,
+                 lender.lend(kCopiedBytesMax, [&](Bytes bytes) { copy.assign(bytes.begin(), bytes.end()); }));
+  if (lent == 0) co_return lent;
+  const std::array pieces{head, Bytes(copy)};
+  POSTERN_CO_CHECK(co_await write(pieces));
+  co_return lent;
+}
+
 std::string Endpoint::to_string() const {
   return host.find(':') == std::string::npos ? fmt::format("{}:{}", host, port)
                                              : fmt::format("[{}]:{}", host, port);

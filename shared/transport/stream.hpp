@@ -2,6 +2,7 @@
 // same interface, so everything above is written once and can be simulated.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -29,6 +30,19 @@ struct Endpoint {
   auto operator<=>(const Endpoint&) const = default;
 };
 
+/// Called with bytes that are only there for the moment.
+using TakeBytes = std::function<void(Bytes)>;
+
+/// Something whose next bytes may be looked at, but not be held while anything waits: those of a memory map
+/// during a read transaction, for instance.
+class Lender {
+ public:
+  virtual ~Lender() = default;
+  /// Shows at most `size_max` of the next bytes to `take`, once, and returns how many. 0: none can be lent
+  /// now, and `take` was not called.
+  virtual Result<std::size_t> lend(std::size_t size_max, const TakeBytes& take);
+};
+
 /// A connection. Runs on: the executor it was made with; one read and one write may wait at a time.
 class Stream {
  public:
@@ -38,6 +52,14 @@ class Stream {
   virtual net::awaitable<Result<std::size_t>> read_some(MutableBytes out) = 0;
   /// Writes everything, in order. The bytes have to stay valid until then.
   virtual net::awaitable<Status> write(std::span<const Bytes> pieces) = 0;
+  /// Writes as much as goes out without waiting; returns how much that was. Only for who writes alone, and
+  /// between two write(). Errors as of write.
+  virtual Result<std::size_t> write_now(Bytes) { return std::size_t{0}; }
+  /// Writes `head` and, behind it, as many bytes of the lender as make sense at once; returns how many were
+  /// lent. 0: it had none, and nothing was written.
+  virtual net::awaitable<Result<std::size_t>> write_lent(Bytes head, Lender& lender);
+  /// Waits until there is something to read, without holding memory for it. May return early.
+  virtual net::awaitable<Status> readable() { co_return Status{}; }
   /// Says that we have nothing more to send (TLS close_notify, then TCP FIN).
   virtual net::awaitable<Status> shutdown() = 0;
   /// Ends the connection at once. Whatever waits on it fails.

@@ -57,6 +57,18 @@ class TcpStream final : public Stream {
     if (error) co_return to_error(error, fmt::format("write to {}", peer_));
     co_return Status{};
   }
+  Result<std::size_t> write_now(Bytes bytes) override {
+    const ssize_t count =
+        ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (count >= 0) return static_cast<std::size_t>(count);
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return std::size_t{0};
+    return to_error({errno, boost::system::system_category()}, fmt::format("write to {}", peer_));
+  }
+  net::awaitable<Status> readable() override {
+    const auto [error] = co_await socket_.async_wait(tcp::socket::wait_read, use_tuple);
+    if (error) co_return to_error(error, fmt::format("read from {}", peer_));
+    co_return Status{};
+  }
   net::awaitable<Status> shutdown() override {
     boost::system::error_code error;
     socket_.shutdown(tcp::socket::shutdown_send, error);

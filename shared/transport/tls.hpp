@@ -1,7 +1,7 @@
 // TLS 1.2 and 1.3 over any Stream.
 //
-// OpenSSL runs over two plain buffers of ours, not over a socket: what it encrypts collects in one buffer and
-// leaves in one write, however many records that are, and it works over the in-memory network just as well.
+// OpenSSL runs over buffers of ours, not over a socket (tls_stream.hpp), so it works over the in-memory
+// network just as well.
 #pragma once
 
 #include <functional>

@@ -1,0 +1,119 @@
+// The rate of one link: a token bucket that follows a calendar.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+
+#include "gateway/traffic/calendar.hpp"
+#include "shared/async/task_scope.hpp"
+
+namespace postern::gateway {
+
+/// What bytes are for. State goes first.
+enum class Traffic : unsigned char {
+  state,  ///< requests and answers of the device API: small, and what a site lives on
+  bulk,   ///< artifacts
+};
+
+/// Shares the rate of a link among those who want to send or receive. Each call asks for bytes; whoever has
+/// them may move them. Requests are granted in pieces, in turn, so that many readers progress evenly and a
+/// large request does not hold up the small one behind it; all state goes before all bulk. Thread-safe;
+/// whoever waits is resumed on its own executor.
+class Limiter {
+ public:
+  /// Ask for no more at once if you can: it is granted in such pieces anyway.
+  static constexpr std::size_t kGrantBytesMax = 64 << 10;
+  /// A wait for bytes ends after this (decision 3: readers wait at most 4 minutes).
+  static constexpr Duration kWaitMax = std::chrono::minutes(4);
+
+  struct Counters {
+    std::uint64_t granted_bytes = 0;
+    std::uint64_t waiting = 0;  ///< now
+    Duration waited{};          ///< by all together
+  };
+
+  /// The calendar is looked at on `executor`, and grants are made there.
+  Limiter(Calendar calendar, Clock& clock, Log& log, const net::any_io_executor& executor,
+          TimeZone time_zone = to_local_time);
+  ~Limiter();
+  Limiter(const Limiter&) = delete;
+  Limiter& operator=(const Limiter&) = delete;
+
+  /// Takes the bytes if they are to be had without waiting and nobody who waits is overtaken. Costs an
+  /// addition without a lock while the link is unlimited. Requests for more than a burst fail whenever the
+  /// link is limited.
+  bool try_acquire(Traffic traffic, std::size_t bytes);
+  /// Waits for the bytes. Cancellable. Errors: cancelled, also after stop(); exhausted with Reason::timed_out
+  /// after `limit`.
+  net::awaitable<Status> acquire(Traffic traffic, std::size_t bytes, Duration limit = kWaitMax);
+  /// Takes the bytes now, whatever there is: they have been moved already, or will not be held up. Others
+  /// wait the longer for it, up to kDebtMax.
+  void charge(Traffic traffic, std::size_t bytes);
+
+  /// Nobody is held up now. Costs one load.
+  bool is_unlimited() const { return rate_.load(std::memory_order_relaxed) == Rate::kUnlimited; }
+  /// No bulk passes now. Costs one load.
+  bool is_closed() const { return rate_.load(std::memory_order_relaxed) == 0; }
+  Rate rate() const { return {.bytes_per_second = rate_.load(std::memory_order_relaxed)}; }
+  Counters counters(Traffic traffic) const;
+
+  /// Follows another calendar from now on.
+  void set_calendar(Calendar calendar);
+  /// Ends all waits with `cancelled`, and those that begin later. Runs on: the executor of the constructor.
+  net::awaitable<Status> stop();
+
+ private:
+  /// Unused rate adds up to this much time of it.
+  static constexpr Duration kBurst = std::chrono::milliseconds(100);
+  static constexpr std::size_t kGrantBytesMin = 4 << 10;
+  /// What charge() can take in advance, as time of the rate.
+  static constexpr Duration kDebtMax = std::chrono::seconds(2);
+  /// How long a stepped wall clock or a change of summer time can go unnoticed.
+  static constexpr Duration kLookMax = std::chrono::seconds(1);
+  static constexpr Duration kPauseMin = std::chrono::milliseconds(2);
+
+  struct Waiter;
+  using Queue = std::deque<std::shared_ptr<Waiter>>;
+
+  // With the lock held:
+  void follow_calendar();
+  void refill();
+  std::size_t grant_bytes() const;
+  double burst_bytes() const;
+  bool may_take(Traffic traffic, std::size_t bytes) const;
+  /// Grants what there is, in turn. How long to pause until there is more; nothing when nobody waits.
+  std::optional<Duration> grant();
+  bool grant_one(Queue& queue);
+  void expire();
+  static void resume(const std::shared_ptr<Waiter>& waiter, Status outcome);
+  void ensure_watch();
+  void ensure_pump();
+
+  net::awaitable<void> watch();
+  net::awaitable<void> pump();
+  void leave(const std::shared_ptr<Waiter>& waiter);
+
+  Clock& clock_;
+  const net::any_io_executor executor_;
+  const TimeZone time_zone_;
+  std::atomic<std::uint64_t> rate_ = Rate::kUnlimited;
+  std::array<std::atomic<std::uint64_t>, 2> granted_{};
+  std::array<std::atomic<std::uint64_t>, 2> waiting_{};
+  std::array<std::atomic<std::uint64_t>, 2> waited_ns_{};
+
+  mutable std::mutex mutex_;
+  Calendar calendar_;
+  double tokens_ = 0;  ///< bytes that may be moved now; below zero after charge()
+  SteadyTime refilled_;
+  SteadyTime expired_;  ///< when deadlines were last looked at
+  std::array<Queue, 2> queues_;
+  bool is_pumping_ = false;
+  bool is_watching_ = false;
+  bool is_stopped_ = false;
+  TaskScope scope_;
+};
+
+}  // namespace postern::gateway
