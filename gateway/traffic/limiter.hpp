@@ -35,12 +35,15 @@ class Limiter {
     Duration waited{};          ///< by all together
   };
 
-  /// The calendar is looked at on `executor`, and grants are made there.
+  /// The calendar is followed on `executor`, and grants are made there.
   Limiter(Calendar calendar, Clock& clock, Log& log, const net::any_io_executor& executor,
           TimeZone time_zone = to_local_time);
   ~Limiter();
   Limiter(const Limiter&) = delete;
   Limiter& operator=(const Limiter&) = delete;
+
+  /// Begins to follow the calendar; until then the rate is that of the construction. Who starts it stops it.
+  void start();
 
   /// Takes the bytes if they are to be had without waiting and nobody who waits is overtaken. Costs an
   /// addition without a lock while the link is unlimited. Requests for more than a burst fail whenever the
@@ -84,17 +87,17 @@ class Limiter {
   std::size_t grant_bytes() const;
   double burst_bytes() const;
   bool may_take(Traffic traffic, std::size_t bytes) const;
+  void take(Traffic traffic, std::size_t bytes);
   /// Grants what there is, in turn. How long to pause until there is more; nothing when nobody waits.
   std::optional<Duration> grant();
   bool grant_one(Queue& queue);
-  void expire();
-  static void resume(const std::shared_ptr<Waiter>& waiter, Status outcome);
-  void ensure_watch();
-  void ensure_pump();
+  void end_waits(const std::function<bool(const Waiter&)>& should_end, const Error& error);
+  void resume(Waiter& waiter, Status outcome);
 
   net::awaitable<void> watch();
   net::awaitable<void> pump();
-  void leave(const std::shared_ptr<Waiter>& waiter);
+  /// The wait of a coroutine is over: how it went.
+  Status conclude(const std::shared_ptr<Waiter>& waiter);
 
   Clock& clock_;
   const net::any_io_executor executor_;
@@ -108,9 +111,10 @@ class Limiter {
   Calendar calendar_;
   double tokens_ = 0;  ///< bytes that may be moved now; below zero after charge()
   SteadyTime refilled_;
-  SteadyTime expired_;  ///< when deadlines were last looked at
+  SteadyTime deadlines_seen_;
   std::array<Queue, 2> queues_;
   bool is_pumping_ = false;
+  bool is_started_ = false;
   bool is_watching_ = false;
   bool is_stopped_ = false;
   TaskScope scope_;
