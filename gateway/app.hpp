@@ -4,9 +4,12 @@
 #include "gateway/admission/gatekeeper.hpp"
 #include "gateway/cache/cache.hpp"
 #include "gateway/config.hpp"
+#include "gateway/control/control.hpp"
 #include "gateway/download.hpp"
+#include "gateway/health.hpp"
 #include "gateway/relay/relay.hpp"
 #include "shared/http/server.hpp"
+#include "shared/io/supervisor.hpp"
 
 namespace postern::gateway {
 
@@ -22,6 +25,8 @@ struct Machine {
   std::vector<net::any_io_executor> executors;  ///< connections are spread over them; fills run on the first
   std::string user_agent;                       ///< with which the gateway speaks for itself
   std::string version;
+  const RecentLog& recent;       ///< what `log` writes to
+  const Supervisor& supervisor;  ///< told when everything is up, and that it still is
 };
 
 /// What was read from files.
@@ -43,7 +48,8 @@ class App {
     std::optional<Endpoint> http;
     std::optional<Endpoint> metrics;
   };
-  /// Starts to serve; returns where. Runs before, or on, the first executor.
+  /// Starts to serve; returns where. Runs before, or on, the first executor. Errors: those of the listeners
+  /// for devices, and conflict when another gateway has the control socket.
   Result<Listening> listen();
   /// Stops serving; requests under way have `grace` to end, fills end at once. Runs on: the first executor.
   net::awaitable<Status> stop(Duration grace);
@@ -54,6 +60,12 @@ class App {
   void add_collectors();
   std::vector<AttributeConfig> added_attributes() const;
   std::unique_ptr<Preauthorizer> make_preauthorizer();
+  std::unique_ptr<ArtifactFinder> make_finder();
+  void add_checks();
+  Result<Listening> listen_all();
+  net::awaitable<Status> renew_link(ArtifactKey key);
+  net::awaitable<GatewayStatus> status();
+  net::awaitable<void> feed_watchdog(Duration interval);
   http::RequestHandler handler(http::Router& router);
 
   Machine machine_;
@@ -61,13 +73,17 @@ class App {
   Metrics metrics_;
   LinkSigner signer_;
   Upstream upstream_;
+  ManagementSession session_;
   Bindings bindings_;
   std::unique_ptr<Preauthorizer> preauthorizer_;
   std::unique_ptr<Gatekeeper> gatekeeper_;
   Catalog catalog_;
   Links links_;
+  std::unique_ptr<ArtifactFinder> finder_;
+  ArtifactLookup lookup_;
   Source source_;
   Cache cache_;
+  Keeper keeper_;
   Relay relay_;
   DownloadRoute download_route_;
 
@@ -77,6 +93,14 @@ class App {
   std::unique_ptr<http::Server> https_;
   std::unique_ptr<http::Server> http_;
   std::unique_ptr<http::Server> metrics_server_;
+
+  const WallTime started_;
+  Listening listening_;
+  LoopMonitor loops_;
+  StoreProbe probe_;
+  Health health_;
+  Control control_;
+  TaskScope scope_;
 };
 
 }  // namespace postern::gateway

@@ -64,6 +64,8 @@ struct Config {
   std::uint64_t cache_bytes_max = std::uint64_t{16} << 30;
   std::uint64_t cache_segment_bytes = std::uint64_t{1} << 30;
   std::uint64_t free_bytes_min = std::uint64_t{256} << 20;
+  /// Where operators' commands ask; empty in the file: see control_sockets().
+  std::string control_socket;
   unsigned threads = 0;
   unsigned pool_threads = 2;
   std::chrono::seconds stop_grace{10};
@@ -74,6 +76,10 @@ struct Config {
 /// Reads the file, if there is one, and the environment. Errors: invalid, with everything that is wrong;
 /// not_found.
 Result<Config> load_config(const std::string& path, const Environment& environment, Log& log);
+
+/// Where a gateway may listen for the operator's commands, the likeliest first: what is configured, or the
+/// service manager's directory for what runs, or the state directory. The gateway itself takes the first.
+std::vector<std::string> control_sockets(const Config& config, const Environment& environment);
 
 /// Whether this can be run. Errors: invalid, naming the missing key.
 Status check_complete(const Config& config);
