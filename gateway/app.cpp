@@ -170,10 +170,12 @@ http::RequestHandler App::handler(http::Router& router) {
 void App::add_checks() {
   health_.add("event_loops", Need::needed, [this]() -> net::awaitable<Status> {
     if (loops_.is_alive()) co_return Status{};
-    co_return exhausted(fmt::format("one has not answered for {} s", loops_.silence() / std::chrono::seconds(1)));
+    co_return exhausted(
+        fmt::format("one has not answered for {} s", loops_.silence() / std::chrono::seconds(1)));
   });
   health_.add("listeners", Need::needed, [this]() -> net::awaitable<Status> {
-    const bool all_up = (!config_.https.enabled || listening_.https) && (!config_.http.enabled || listening_.http);
+    const bool all_up =
+        (!config_.https.enabled || listening_.https) && (!config_.http.enabled || listening_.http);
     if (all_up) co_return Status{};
     co_return transient("not all of them are up");
   });
@@ -222,8 +224,10 @@ Result<App::Listening> App::listen() {
   POSTERN_TRY(listening_, listen_all());
   loops_.start();
   if (auto started = control_.start(); !started) {
-    // Two gateways at one socket would be a surprise for the operator; anything else is no reason to stay down.
-    if (started.error().reason == Reason::conflict) return std::move(started).error().within("Postern.Control.Socket");
+    // Two gateways at one socket would be a surprise for the operator; anything else is no reason to stay
+    // down.
+    if (started.error().reason == Reason::conflict)
+      return std::move(started).error().within("Postern.Control.Socket");
     machine_.log.error("gateway.control_not_served", {{"error", started.error().what}});
   }
   if (const auto interval = machine_.supervisor.watchdog()) {

@@ -71,7 +71,8 @@ net::awaitable<http::Response> Health::tell_alive() const {
   const bool is_alive = loops_.is_alive();
   co_return http::json_answer(
       is_alive ? 200 : 503,
-      json::object{{"alive", is_alive}, {"loop_silence_ms", loops_.silence() / std::chrono::milliseconds(1)}});
+      json::object{{"alive", is_alive},
+                   {"loop_silence_ms", loops_.silence() / std::chrono::milliseconds(1)}});
 }
 
 net::awaitable<http::Response> Health::tell_ready() const {
@@ -79,13 +80,13 @@ net::awaitable<http::Response> Health::tell_ready() const {
   const bool ready = is_ready(found);
   json::array checks;
   for (const Finding& finding : found) {
-    json::object check{{"name", finding.name},
-                       {"ok", finding.status.has_value()},
-                       {"needed", finding.need == Need::needed}};
+    json::object check{
+        {"name", finding.name}, {"ok", finding.status.has_value()}, {"needed", finding.need == Need::needed}};
     if (!finding.status) check["error"] = finding.status.error().what;
     checks.push_back(std::move(check));
   }
-  co_return http::json_answer(ready ? 200 : 503, json::object{{"ready", ready}, {"checks", std::move(checks)}});
+  co_return http::json_answer(ready ? 200 : 503,
+                              json::object{{"ready", ready}, {"checks", std::move(checks)}});
 }
 
 }  // namespace postern::gateway

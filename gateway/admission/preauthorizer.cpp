@@ -27,7 +27,8 @@ bool may_force(std::string_view conflict_body) {
 }  // namespace
 
 net::awaitable<Result<ManagementSession::Answer>> ManagementPreauthorizer::post(std::string body) {
-  return session_.send([body = std::move(body)] { return post_json("/api/management/v2/devauth/devices", body); });
+  return session_.send(
+      [body = std::move(body)] { return post_json("/api/management/v2/devauth/devices", body); });
 }
 
 net::awaitable<Result<Preauthorization>> ManagementPreauthorizer::preauthorize(const AuthRequest& device,

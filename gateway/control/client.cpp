@@ -39,8 +39,9 @@ Result<std::unique_ptr<ControlClient>> ControlClient::connect(std::vector<std::s
     }
   }
   if (refusal && refusal->reason == Reason::forbidden) {
-    return rejected(Reason::forbidden,
-                    fmt::format("{}: only the superuser and the gateway's own user may ask it", refusal->what));
+    return rejected(
+        Reason::forbidden,
+        fmt::format("{}: only the superuser and the gateway's own user may ask it", refusal->what));
   }
   if (refusal) return *std::move(refusal);
   return not_found(fmt::format(

@@ -75,7 +75,8 @@ Result<int> Commands::change(std::string_view verb, std::string_view done, const
   POSTERN_TRY(const json::value answer, client_.ask("POST", fmt::format("/v1/cache/{}", verb), &choice));
   const json::value* changed = answer.is_object() ? answer.get_object().if_contains("changed") : nullptr;
   const std::size_t count = changed != nullptr && changed->is_array() ? changed->get_array().size() : 0;
-  print(answer, options, fmt::format("{} {}.\n", count == 1 ? "1 artifact" : fmt::format("{} artifacts", count), done));
+  print(answer, options,
+        fmt::format("{} {}.\n", count == 1 ? "1 artifact" : fmt::format("{} artifacts", count), done));
   return 0;
 }
 
@@ -115,7 +116,7 @@ Result<int> Commands::prefetch(const CommandOptions& options) {
   const bool is_now = options.at.empty() && options.daily.empty();
   print(answer, options,
         fmt::format("Prefetch {}: {}.\n", id,
-                    is_now  ? std::string("begins now")
+                    is_now ? std::string("begins now")
                     : next ? "begins at " + local_text(*next)
                            : std::string("is scheduled")));
   return 0;

@@ -21,9 +21,10 @@ Control::Control(const ControlContext& context, std::string socket, ControlRoute
                   context.executor),
       routes_(context.keeper, prefetches_, std::move(status), context.clock, context.log),
       network_(std::move(socket), context.log),
-      server_(network_, context.clock, context.random, context.log, {context.executor},
-              [this](http::Request& request) { return router_.serve(request); },
-              http::ServerOptions{.connections_max = kConnectionsMax}) {
+      server_(
+          network_, context.clock, context.random, context.log, {context.executor},
+          [this](http::Request& request) { return router_.serve(request); },
+          http::ServerOptions{.connections_max = kConnectionsMax}) {
   routes_.add_routes(router_);
 }
 

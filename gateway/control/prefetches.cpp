@@ -275,8 +275,7 @@ net::awaitable<void> Prefetches::look() {
 net::awaitable<void> Prefetches::succeed(std::uint64_t id) {
   Prefetch& prefetch = *known(id);
   log_.info("prefetch.done",
-            {{"prefetch", id},
-             {"took_ms", (clock_.wall() - prefetch.last.value_or(clock_.wall())).count()}});
+            {{"prefetch", id}, {"took_ms", (clock_.wall() - prefetch.last.value_or(clock_.wall())).count()}});
   prefetch.error.clear();
   prefetch.attempts = 0;
   prefetch.state = prefetch.daily ? PrefetchState::scheduled : PrefetchState::done;
@@ -290,10 +289,8 @@ net::awaitable<void> Prefetches::fail(std::uint64_t id, const Error& error) {
   // What the upstream does not have, and what may not be fetched, will not be there in a minute.
   const bool is_hopeless = error.reason == Reason::forbidden || error.reason == Reason::invalid;
   const bool is_last = is_hopeless || prefetch->attempts >= kAttemptsMax;
-  log_.warn("prefetch.failed", {{"prefetch", id},
-                                {"attempt", prefetch->attempts},
-                                {"last", is_last},
-                                {"error", error.what}});
+  log_.warn("prefetch.failed",
+            {{"prefetch", id}, {"attempt", prefetch->attempts}, {"last", is_last}, {"error", error.what}});
   prefetch->error = error.what;
   if (!is_last) {
     const std::size_t pause = std::min<std::size_t>(prefetch->attempts, kPauses.size()) - 1;

@@ -21,14 +21,14 @@ std::string_view to_string(PrefetchState state);
 
 struct Prefetch {
   std::uint64_t id = 0;
-  std::string what;                 ///< name of an artifact, or a URL
-  std::optional<unsigned> daily;    ///< minute of the day at which it comes back
+  std::string what;               ///< name of an artifact, or a URL
+  std::optional<unsigned> daily;  ///< minute of the day at which it comes back
   PrefetchState state = PrefetchState::scheduled;
-  WallTime next;                    ///< when it is its turn, unless it is done or failed
-  std::optional<WallTime> last;     ///< when it was begun last
-  unsigned attempts = 0;            ///< of this turn
-  std::string error;                ///< of the last attempt that failed
-  std::vector<ArtifactKey> keys;    ///< what is meant, once that is known
+  WallTime next;                  ///< when it is its turn, unless it is done or failed
+  std::optional<WallTime> last;   ///< when it was begun last
+  unsigned attempts = 0;          ///< of this turn
+  std::string error;              ///< of the last attempt that failed
+  std::vector<ArtifactKey> keys;  ///< what is meant, once that is known
 };
 
 /// What prefetching needs of others.

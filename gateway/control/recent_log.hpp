@@ -20,7 +20,7 @@ class RecentLog final : public Log {
   struct Line {
     WallTime last;
     LogLevel level = LogLevel::warn;
-    std::string text;          ///< event and fields, in logfmt
+    std::string text;         ///< event and fields, in logfmt
     std::uint64_t count = 1;  ///< how often the event came in a row
   };
   /// Newest first.

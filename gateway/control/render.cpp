@@ -108,7 +108,10 @@ std::string upstreams_text(const json::value& status) {
   cli::Table table({"UPSTREAM", "STATE", "SINCE"});
   for (const json::value& upstream : list_at(status, "upstreams")) {
     const bool is_known = at(upstream, "up").is_bool();
-    table.add({text_at(upstream, "url"), !is_known ? "not asked yet" : is_true(upstream, "up") ? "up" : "DOWN",
+    table.add({text_at(upstream, "url"),
+               !is_known                 ? "not asked yet"
+               : is_true(upstream, "up") ? "up"
+                                         : "DOWN",
                time_at(upstream, "since")});
   }
   return list_at(status, "upstreams").empty() ? "" : "\n" + table.text();
@@ -118,8 +121,8 @@ std::string certificates_text(const json::value& status) {
   cli::Table table({"CERTIFICATE", "SUBJECT", "ENDS", "DAYS LEFT"});
   for (const json::value& certificate : list_at(status, "certificates")) {
     const std::int64_t days = number_at(certificate, "days_left");
-    table.add({text_at(certificate, "which"), text_at(certificate, "subject"), time_at(certificate, "expires"),
-               days < 0 ? "EXPIRED" : std::to_string(days)});
+    table.add({text_at(certificate, "which"), text_at(certificate, "subject"),
+               time_at(certificate, "expires"), days < 0 ? "EXPIRED" : std::to_string(days)});
   }
   return list_at(status, "certificates").empty() ? "" : "\n" + table.text();
 }
@@ -171,9 +174,10 @@ std::string cache_text(const json::value& cache) {
     const json::value& refusal = at(artifact, "refusal");
     if (!refusal.is_object()) continue;
     const std::string retry = time_at(refusal, "retry_at");
-    refusals += fmt::format("{} was refused {} times: {}; {}\n", text_at(artifact, "name"),
-                            number_at(refusal, "count"), text_at(refusal, "reason"),
-                            retry.empty() ? "fetched again once it is evicted" : "fetched again after " + retry);
+    refusals +=
+        fmt::format("{} was refused {} times: {}; {}\n", text_at(artifact, "name"),
+                    number_at(refusal, "count"), text_at(refusal, "reason"),
+                    retry.empty() ? "fetched again once it is evicted" : "fetched again after " + retry);
   }
   return table.text() + (refusals.empty() ? "" : "\n" + refusals);
 }
@@ -195,9 +199,10 @@ std::string prefetches_text(const json::value& prefetches) {
   if (all.empty()) return "There are no prefetches.\n";
   cli::Table table({"PREFETCH", "WHAT", "STATE", "PROGRESS", "NEXT", "DAILY", "ERROR"});
   for (const json::value& prefetch : all) {
-    table.add({std::to_string(number_at(prefetch, "id")), text_at(prefetch, "what"), text_at(prefetch, "state"),
-               text_at(prefetch, "state") == "fetching" ? progress_of(prefetch) : "", time_at(prefetch, "next"),
-               text_at(prefetch, "daily"), text_at(prefetch, "error")});
+    table.add({std::to_string(number_at(prefetch, "id")), text_at(prefetch, "what"),
+               text_at(prefetch, "state"),
+               text_at(prefetch, "state") == "fetching" ? progress_of(prefetch) : "",
+               time_at(prefetch, "next"), text_at(prefetch, "daily"), text_at(prefetch, "error")});
   }
   return table.text();
 }

@@ -27,16 +27,13 @@ GatewayStatus sample() {
   status.caches = true;
   status.cache_used_bytes = 64 << 20;
   status.cache_bytes_max = 1 << 30;
-  status.artifacts = {{.name = "release-1",
-                       .size_bytes = 200,
-                       .stored_bytes = 50,
-                       .state = KeptState::filling,
-                       .readers = 3},
-                      {.name = "release-2",
-                       .state = KeptState::refused,
-                       .is_pinned = true,
-                       .refusal = "bad checksum",
-                       .refusals = 2}};
+  status.artifacts = {
+      {.name = "release-1", .size_bytes = 200, .stored_bytes = 50, .state = KeptState::filling, .readers = 3},
+      {.name = "release-2",
+       .state = KeptState::refused,
+       .is_pinned = true,
+       .refusal = "bad checksum",
+       .refusals = 2}};
   status.prefetches = {{.id = 7, .what = "release-9", .daily = 390, .next = now}};
   status.recent = {{.last = now, .level = LogLevel::warn, .text = "a.stalled \x1b[2J", .count = 4}};
   return status;
@@ -71,7 +68,8 @@ TEST(ControlText, TheCacheShowsStatesAndWhyOneWasRefused) {
   const std::string text = cache_text(boost::json::object{{"artifacts", artifacts}});
   EXPECT_THAT(text, HasSubstr("filling"));
   EXPECT_THAT(text, HasSubstr("refused, pinned"));
-  EXPECT_THAT(text, HasSubstr("release-2 was refused 2 times: bad checksum; fetched again once it is evicted"));
+  EXPECT_THAT(text,
+              HasSubstr("release-2 was refused 2 times: bad checksum; fetched again once it is evicted"));
   EXPECT_EQ(cache_text(boost::json::object()), "Nothing is here yet.\n");
 }
 
@@ -86,7 +84,8 @@ TEST(ControlText, AVerificationShowsWhatIsBad) {
 }
 
 TEST(ControlText, AnAnswerOfAnotherVersionBreaksNothing) {
-  for (const char* text : {"null", "[]", "{}", R"({"listeners":3,"cache":[],"recent":[1,{}],"fills":[null]})"}) {
+  for (const char* text :
+       {"null", "[]", "{}", R"({"listeners":3,"cache":[],"recent":[1,{}],"fills":[null]})"}) {
     const auto value = boost::json::parse(text);
     EXPECT_FALSE(status_text(value).empty());
     EXPECT_FALSE(cache_text(value).empty());

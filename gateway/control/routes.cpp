@@ -82,8 +82,7 @@ net::awaitable<Result<ControlRoutes::Choice>> ControlRoutes::read_choice(http::R
     if (!name.is_string()) co_return invalid("artifacts has to hold names or keys");
     POSTERN_CO_TRY(const auto found, keeper_.find(std::string_view(name.as_string())));
     if (found.empty()) {
-      co_return not_found(
-          fmt::format("no artifact \"{}\" is here", std::string_view(name.as_string())));
+      co_return not_found(fmt::format("no artifact \"{}\" is here", std::string_view(name.as_string())));
     }
     for (const ArtifactKey& key : found) {
       if (std::ranges::find(choice.keys, key) == choice.keys.end()) choice.keys.push_back(key);
@@ -126,9 +125,9 @@ ControlRoutes::Answer ControlRoutes::evict(http::Request& request) {
 
 ControlRoutes::Answer ControlRoutes::collect(http::Request&) {
   POSTERN_CO_TRY(const Collected collected, co_await keeper_.collect());
-  co_return http::json_answer(200, json::object{{"chunks", collected.chunks},
-                                                {"bytes", collected.bytes},
-                                                {"segments", collected.segments}});
+  co_return http::json_answer(
+      200, json::object{
+               {"chunks", collected.chunks}, {"bytes", collected.bytes}, {"segments", collected.segments}});
 }
 
 ControlRoutes::Answer ControlRoutes::list_prefetches(http::Request&) {

@@ -25,9 +25,8 @@ std::string_view to_string(LogLevel level) {
 }
 
 json::object describe(const Health::Finding& finding) {
-  json::object check{{"name", finding.name},
-                     {"ok", finding.status.has_value()},
-                     {"needed", finding.need == Need::needed}};
+  json::object check{
+      {"name", finding.name}, {"ok", finding.status.has_value()}, {"needed", finding.need == Need::needed}};
   if (!finding.status) check["error"] = finding.status.error().what;
   return check;
 }
@@ -57,7 +56,9 @@ json::array describe_fills(const std::vector<KeptArtifact>& artifacts) {
 }  // namespace
 
 json::object to_json(const GatewayStatus& status) {
-  const auto days_left = [&](WallTime end) { return std::chrono::floor<std::chrono::days>(end - status.now).count(); };
+  const auto days_left = [&](WallTime end) {
+    return std::chrono::floor<std::chrono::days>(end - status.now).count();
+  };
   return {
       {"version", status.version},
       {"pid", status.pid},
@@ -73,10 +74,10 @@ json::object to_json(const GatewayStatus& status) {
                             })},
       {"upstreams", list_of(status.upstreams,
                             [](const GatewayStatus::UpstreamServer& upstream) {
-                              return json::object{
-                                  {"url", upstream.url},
-                                  {"up", upstream.is_up ? json::value(*upstream.is_up) : json::value(nullptr)},
-                                  {"since", time_or_null(upstream.since)}};
+                              return json::object{{"url", upstream.url},
+                                                  {"up", upstream.is_up ? json::value(*upstream.is_up)
+                                                                        : json::value(nullptr)},
+                                                  {"since", time_or_null(upstream.since)}};
                             })},
       {"certificates", list_of(status.certificates,
                                [&](const GatewayStatus::DatedCertificate& certificate) {
@@ -102,16 +103,11 @@ json::object to_json(const GatewayStatus& status) {
 }
 
 json::object to_json(const KeptArtifact& artifact) {
-  json::object described{{"key", to_text(artifact.key)},
-                         {"name", artifact.name},
-                         {"artifact_id", artifact.artifact_id},
-                         {"group", artifact.group},
-                         {"state", to_string(artifact.state)},
-                         {"size_bytes", artifact.size_bytes},
-                         {"stored_bytes", artifact.stored_bytes},
-                         {"verified", artifact.is_verified},
-                         {"pinned", artifact.is_pinned},
-                         {"readers", artifact.readers}};
+  json::object described{{"key", to_text(artifact.key)},          {"name", artifact.name},
+                         {"artifact_id", artifact.artifact_id},   {"group", artifact.group},
+                         {"state", to_string(artifact.state)},    {"size_bytes", artifact.size_bytes},
+                         {"stored_bytes", artifact.stored_bytes}, {"verified", artifact.is_verified},
+                         {"pinned", artifact.is_pinned},          {"readers", artifact.readers}};
   if (artifact.digest) described["sha256"] = to_hex(*artifact.digest);
   if (artifact.last_used != WallTime()) described["last_used"] = to_rfc3339(artifact.last_used);
   if (artifact.refusals > 0) {
@@ -151,7 +147,8 @@ json::object to_json(const Prefetch& prefetch, const std::vector<KeptArtifact>& 
     size += found->size_bytes;
     stored += found->stored_bytes;
   }
-  described["artifacts"] = list_of(prefetch.keys, [](const ArtifactKey& key) { return json::string(to_text(key)); });
+  described["artifacts"] =
+      list_of(prefetch.keys, [](const ArtifactKey& key) { return json::string(to_text(key)); });
   described["size_bytes"] = size;
   described["stored_bytes"] = stored;
   return described;

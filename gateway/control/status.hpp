@@ -22,11 +22,11 @@ struct GatewayStatus {
   };
   struct UpstreamServer {
     std::string url;
-    std::optional<bool> is_up;     ///< nothing: nobody has asked it yet
+    std::optional<bool> is_up;  ///< nothing: nobody has asked it yet
     std::optional<WallTime> since;
   };
   struct DatedCertificate {
-    std::string which;    ///< server, upstream, device_ca
+    std::string which;  ///< server, upstream, device_ca
     std::string subject;
     WallTime expires;
   };

@@ -71,8 +71,7 @@ http::Request get_request(std::string target) {
 Result<CachedArtifact> describe_artifact(std::string_view upstream, const std::string& id,
                                          const std::string& name, const std::string& uri) {
   POSTERN_TRY(const http::Url url, http::Url::parse(uri));
-  const std::string known_as =
-      !id.empty() ? id : url.origin() + url.target.substr(0, url.target.find('?'));
+  const std::string known_as = !id.empty() ? id : url.origin() + url.target.substr(0, url.target.find('?'));
   CachedArtifact artifact;
   artifact.key = artifact_key(upstream, known_as);
   artifact.upstream = upstream;
@@ -123,8 +122,8 @@ net::awaitable<Result<std::vector<FoundArtifact>>> ManagementFinder::find_by_nam
 }
 
 net::awaitable<Result<FoundArtifact>> ManagementFinder::find_by_id(std::string id) {
-  POSTERN_CO_TRY(const auto answer, co_await get(fmt::format("{}/{}/download", kManagementArtifacts,
-                                                             http::percent_encode(id))));
+  POSTERN_CO_TRY(const auto answer,
+                 co_await get(fmt::format("{}/{}/download", kManagementArtifacts, http::percent_encode(id))));
   if (answer.status == 404) co_return nothing_found("id", id);
   POSTERN_CO_TRY(const json::value value, parse_answer("the request for a link", answer));
   const json::object* object = value.if_object();

@@ -13,8 +13,8 @@ namespace postern::gateway {
 /// What the upstream says about an artifact.
 struct FoundArtifact {
   std::string id;
-  std::string name;  ///< empty where only the id was asked for and the upstream does not say
-  std::string uri;   ///< a link to fetch it by, that will end
+  std::string name;              ///< empty where only the id was asked for and the upstream does not say
+  std::string uri;               ///< a link to fetch it by, that will end
   std::uint64_t size_bytes = 0;  ///< 0: it does not say
   std::optional<Digest> digest;  ///< SHA-256 of all of it
 };

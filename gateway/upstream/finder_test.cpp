@@ -60,7 +60,8 @@ class FinderTest : public ::testing::Test {
     });
   }
   bool is_let_in(const http::Request& request) const {
-    return request.headers.find("Authorization") == fmt::format("Bearer token-{}", good_token_.value_or(log_ins_));
+    return request.headers.find("Authorization") ==
+           fmt::format("Bearer token-{}", good_token_.value_or(log_ins_));
   }
 
   testing::Loop loop_;
@@ -68,13 +69,10 @@ class FinderTest : public ::testing::Test {
   testing::SeededRandom random_{1};
   testing::MemoryNetwork network_{loop_.executor()};
   http::Router router_;
-  http::Server server_{network_,
-                       loop_.clock(),
-                       random_,
-                       log_,
-                       {loop_.executor()},
-                       [this](http::Request& request) { return router_.serve(request); },
-                       {}};
+  http::Server server_{
+      network_, loop_.clock(),      random_,
+      log_,     {loop_.executor()}, [this](http::Request& request) { return router_.serve(request); },
+      {}};
   Upstream upstream_{network_,
                      loop_.clock(),
                      {loop_.executor()},
@@ -129,7 +127,8 @@ TEST_F(FinderTest, TheKeyIsThatOfTheInstructionOfADevice) {
   const auto found = loop_.run(by_certificate_.find_by_id("id-1")).value();
   const auto described = describe_artifact("http://upstream", found.id, found.name, found.uri).value();
   EXPECT_EQ(described.key, artifact_key("http://upstream", "id-1"));
-  const auto nameless = describe_artifact("http://upstream", "", "", "http://cdn.example:81/a/b?sig=x").value();
+  const auto nameless =
+      describe_artifact("http://upstream", "", "", "http://cdn.example:81/a/b?sig=x").value();
   EXPECT_EQ(nameless.key, artifact_key("http://upstream", "http://cdn.example:81/a/b"));
 }
 
@@ -147,7 +146,8 @@ TEST_F(FinderTest, LookingUpANameOrAPlaceMakesItKnownToTheCatalog) {
 
 TEST_F(FinderTest, AFreshLinkIsFoundWithoutADevice) {
   ArtifactLookup lookup(&by_certificate_, upstream_, catalog_, log_);
-  CachedArtifact known = describe_artifact("http://upstream", "id-1", "release 1", "http://upstream/old?sig=b").value();
+  CachedArtifact known =
+      describe_artifact("http://upstream", "id-1", "release 1", "http://upstream/old?sig=b").value();
   ASSERT_TRUE(loop_.run(catalog_.note_source(known)));
   EXPECT_TRUE(loop_.run(lookup.renew(known.key)));
   EXPECT_EQ(catalog_.source_of(known.key).value(), "http://upstream/get/id-1?sig=a");

@@ -22,9 +22,9 @@ net::awaitable<Result<std::vector<CachedArtifact>>> ArtifactLookup::resolve(std:
   if (is_url(name_or_url)) {
     POSTERN_CO_TRY(const http::Url url, http::Url::parse(name_or_url));
     if (!upstream_.may_fetch(url)) {
-      co_return rejected(Reason::forbidden,
-                         fmt::format("host {} is neither the upstream server nor in DomainWhitelist",
-                                     url.endpoint.host));
+      co_return rejected(
+          Reason::forbidden,
+          fmt::format("host {} is neither the upstream server nor in DomainWhitelist", url.endpoint.host));
     }
     POSTERN_CO_TRY(artifacts.emplace_back(),
                    describe_artifact(upstream_.origin(), "", name_in(url), name_or_url));
@@ -36,8 +36,8 @@ net::awaitable<Result<std::vector<CachedArtifact>>> ArtifactLookup::resolve(std:
     }
     POSTERN_CO_TRY(const auto found, co_await finder_->find_by_name(name_or_url));
     for (const FoundArtifact& artifact : found) {
-      POSTERN_CO_TRY(artifacts.emplace_back(), describe_artifact(upstream_.origin(), artifact.id,
-                                                                 artifact.name, artifact.uri));
+      POSTERN_CO_TRY(artifacts.emplace_back(),
+                     describe_artifact(upstream_.origin(), artifact.id, artifact.name, artifact.uri));
     }
   }
   for (const CachedArtifact& artifact : artifacts) POSTERN_CO_CHECK(co_await catalog_.note_source(artifact));
