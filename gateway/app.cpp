@@ -54,7 +54,7 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
       started_(machine.clock.wall()),
       loops_(machine.clock, machine.log, machine.executors),
       probe_(machine.state, machine.clock, machine.log, machine.executors.front()),
-      health_(loops_),
+      readiness_(loops_),
       control_({.keeper = keeper_,
                 .lookup = lookup_,
                 .state = machine.state,
@@ -76,7 +76,7 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
   if (config.https.enabled) https_ = serve(device_router_, [tls = credentials.server_tls] { return tls; });
   if (config.http.enabled) http_ = serve(plain_router_, nullptr);
   if (config.metrics.enabled) {
-    // On one executor, because health is looked after there.
+    // On one executor, because readiness is looked after there.
     metrics_server_ = std::make_unique<http::Server>(
         machine.network, machine.clock, machine.random, machine.log,
         std::vector<net::any_io_executor>{machine.executors.front()}, handler(metrics_router_),
@@ -157,7 +157,7 @@ void App::add_routes() {
     relay_.add_routes(plain_router_);
     download_route_.add_routes(plain_router_);
   }
-  health_.add_routes(metrics_router_);
+  readiness_.add_routes(metrics_router_);
   metrics_router_.add("GET", "/metrics", [this](http::Request&) -> net::awaitable<http::Response> {
     co_return http::Response::text(200, "text/plain; version=0.0.4", metrics_.text());
   });
@@ -168,18 +168,18 @@ http::RequestHandler App::handler(http::Router& router) {
 }
 
 void App::add_checks() {
-  health_.add("event_loops", Need::needed, [this]() -> net::awaitable<Status> {
+  readiness_.add("event_loops", Need::needed, [this]() -> net::awaitable<Status> {
     if (loops_.is_alive()) co_return Status{};
     co_return exhausted(
         fmt::format("one has not answered for {} s", loops_.silence() / std::chrono::seconds(1)));
   });
-  health_.add("listeners", Need::needed, [this]() -> net::awaitable<Status> {
+  readiness_.add("listeners", Need::needed, [this]() -> net::awaitable<Status> {
     const bool all_up =
         (!config_.https.enabled || listening_.https) && (!config_.http.enabled || listening_.http);
     if (all_up) co_return Status{};
     co_return transient("not all of them are up");
   });
-  health_.add("state_store", Need::needed, [this] { return probe_.check(); });
+  readiness_.add("state_store", Need::needed, [this] { return probe_.check(); });
 }
 
 net::awaitable<GatewayStatus> App::status() {
@@ -187,7 +187,7 @@ net::awaitable<GatewayStatus> App::status() {
                        .pid = getpid(),
                        .started = started_,
                        .now = machine_.clock.wall(),
-                       .findings = co_await health_.findings(),
+                       .findings = co_await readiness_.findings(),
                        .devices_bound = bindings_.size(),
                        .caches = machine_.chunks != nullptr,
                        .cache_bytes_max = config_.cache_bytes_max,

@@ -6,7 +6,7 @@
 #include "gateway/config.hpp"
 #include "gateway/control/control.hpp"
 #include "gateway/download.hpp"
-#include "gateway/health.hpp"
+#include "gateway/readiness.hpp"
 #include "gateway/relay/relay.hpp"
 #include "shared/http/server.hpp"
 #include "shared/io/supervisor.hpp"
@@ -98,7 +98,7 @@ class App {
   Listening listening_;
   LoopMonitor loops_;
   StoreProbe probe_;
-  Health health_;
+  Readiness readiness_;
   Control control_;
   TaskScope scope_;
 };

@@ -24,7 +24,7 @@ std::string_view to_string(LogLevel level) {
   return level == LogLevel::error ? "error" : "warn";
 }
 
-json::object describe(const Health::Finding& finding) {
+json::object describe(const Readiness::Finding& finding) {
   json::object check{
       {"name", finding.name}, {"ok", finding.status.has_value()}, {"needed", finding.need == Need::needed}};
   if (!finding.status) check["error"] = finding.status.error().what;
@@ -64,7 +64,7 @@ json::object to_json(const GatewayStatus& status) {
       {"pid", status.pid},
       {"started", to_rfc3339(status.started)},
       {"uptime_s", std::chrono::floor<std::chrono::seconds>(status.now - status.started).count()},
-      {"ready", Health::is_ready(status.findings)},
+      {"ready", Readiness::is_ready(status.findings)},
       {"checks", list_of(status.findings, describe)},
       {"listeners", list_of(status.listeners,
                             [](const GatewayStatus::Listener& listener) {

@@ -10,7 +10,7 @@
 #include "gateway/cache/keeper.hpp"
 #include "gateway/control/prefetches.hpp"
 #include "gateway/control/recent_log.hpp"
-#include "gateway/health.hpp"
+#include "gateway/readiness.hpp"
 
 namespace postern::gateway {
 
@@ -39,7 +39,7 @@ struct GatewayStatus {
   std::int64_t pid = 0;
   WallTime started;
   WallTime now;
-  std::vector<Health::Finding> findings;
+  std::vector<Readiness::Finding> findings;
   std::vector<Listener> listeners;
   std::vector<UpstreamServer> upstreams;
   std::vector<DatedCertificate> certificates;

@@ -1,4 +1,4 @@
-#include "gateway/health.hpp"
+#include "gateway/readiness.hpp"
 
 #include <boost/json.hpp>
 
@@ -47,7 +47,7 @@ net::awaitable<Status> StoreProbe::stop() {
   co_return co_await scope_.join(clock_, std::chrono::seconds(5));
 }
 
-net::awaitable<std::vector<Health::Finding>> Health::findings() const {
+net::awaitable<std::vector<Readiness::Finding>> Readiness::findings() const {
   std::vector<Finding> findings;
   for (const Entry& entry : checks_) {
     findings.push_back({.name = entry.name, .need = entry.need, .status = co_await entry.check()});
@@ -55,18 +55,18 @@ net::awaitable<std::vector<Health::Finding>> Health::findings() const {
   co_return findings;
 }
 
-bool Health::is_ready(const std::vector<Finding>& findings) {
+bool Readiness::is_ready(const std::vector<Finding>& findings) {
   return std::ranges::all_of(findings, [](const Finding& finding) {
     return finding.status.has_value() || finding.need == Need::useful;
   });
 }
 
-void Health::add_routes(http::Router& router) const {
+void Readiness::add_routes(http::Router& router) const {
   router.add("GET", "/healthz", [this](http::Request&) { return tell_alive(); });
   router.add("GET", "/readyz", [this](http::Request&) { return tell_ready(); });
 }
 
-net::awaitable<http::Response> Health::tell_alive() const {
+net::awaitable<http::Response> Readiness::tell_alive() const {
   // If it is the loop that runs this which is stuck, there is no answer, which says the same.
   const bool is_alive = loops_.is_alive();
   co_return http::json_answer(
@@ -75,7 +75,7 @@ net::awaitable<http::Response> Health::tell_alive() const {
                    {"loop_silence_ms", loops_.silence() / std::chrono::milliseconds(1)}});
 }
 
-net::awaitable<http::Response> Health::tell_ready() const {
+net::awaitable<http::Response> Readiness::tell_ready() const {
   const auto found = co_await findings();
   const bool ready = is_ready(found);
   json::array checks;

@@ -1,4 +1,4 @@
-#include "gateway/health.hpp"
+#include "gateway/readiness.hpp"
 
 #include "gateway/store/tables.hpp"
 #include "shared/store/memory_database.hpp"
@@ -29,16 +29,16 @@ class SlowDatabase final : public Database {
   Database& lower_;
 };
 
-class HealthTest : public ::testing::Test {
+class ReadinessTest : public ::testing::Test {
  protected:
-  HealthTest() {
+  ReadinessTest() {
     loops_.start();
     loop_.settle();
-    health_.add("state_store", Need::needed, [this] { return probe_.check(); });
-    health_.add("upstream", Need::useful, [this]() -> net::awaitable<Status> { co_return upstream_; });
-    health_.add_routes(router_);
+    readiness_.add("state_store", Need::needed, [this] { return probe_.check(); });
+    readiness_.add("upstream", Need::useful, [this]() -> net::awaitable<Status> { co_return upstream_; });
+    readiness_.add_routes(router_);
   }
-  ~HealthTest() override {
+  ~ReadinessTest() override {
     EXPECT_TRUE(loop_.run(probe_.stop()));
     EXPECT_TRUE(loop_.run(loops_.stop()));
   }
@@ -67,25 +67,25 @@ class HealthTest : public ::testing::Test {
   LoopMonitor loops_{loop_.clock(), log_, {loop_.executor()}};
   StoreProbe probe_{database_, loop_.clock(), log_, loop_.executor()};
   Status upstream_;
-  Health health_{loops_};
+  Readiness readiness_{loops_};
   http::Router router_;
 };
 
-TEST_F(HealthTest, IsReadyWhenEverythingThatIsNeededIsGood) {
+TEST_F(ReadinessTest, IsReadyWhenEverythingThatIsNeededIsGood) {
   EXPECT_EQ(get("/healthz").status, 200);
   const Answer ready = get("/readyz");
   EXPECT_EQ(ready.status, 200) << ready.body;
   EXPECT_THAT(ready.body, HasSubstr(R"("ready":true)"));
 }
 
-TEST_F(HealthTest, AnUpstreamThatIsDownIsToldAndNoReason) {
+TEST_F(ReadinessTest, AnUpstreamThatIsDownIsToldAndNoReason) {
   upstream_ = transient("no route to host");
   const Answer ready = get("/readyz");
   EXPECT_EQ(ready.status, 200);
   EXPECT_THAT(ready.body, HasSubstr("no route to host"));
 }
 
-TEST_F(HealthTest, AStateThatCannotBeWrittenIsToldUntilItCan) {
+TEST_F(ReadinessTest, AStateThatCannotBeWrittenIsToldUntilItCan) {
   memory_.fail_commit(1, CommitFault::exhausted);
   EXPECT_EQ(get("/readyz").status, 503);
   EXPECT_EQ(get("/readyz").status, 503) << "it is not written to for every question";
@@ -94,7 +94,7 @@ TEST_F(HealthTest, AStateThatCannotBeWrittenIsToldUntilItCan) {
   EXPECT_EQ(get("/readyz").status, 200);
 }
 
-TEST_F(HealthTest, AWriteThatHangsIsNotWaitedForForEver) {
+TEST_F(ReadinessTest, AWriteThatHangsIsNotWaitedForForEver) {
   database_.takes = 60s;
   const SteadyTime begun = loop_.clock().now();
   const Answer hung = get("/readyz");

@@ -44,9 +44,9 @@ enum class Need : bool {
 };
 
 /// Runs on: one executor.
-class Health {
+class Readiness {
  public:
-  explicit Health(const LoopMonitor& loops) : loops_(loops) {}
+  explicit Readiness(const LoopMonitor& loops) : loops_(loops) {}
 
   /// `check` says what is wrong, if anything is.
   using Check = std::function<net::awaitable<Status>()>;
