@@ -76,6 +76,10 @@ class Findings {
     }
     return *std::move(parsed);
   }
+  static bool belongs(const Certificate& certificate, const PrivateKey& key) {
+    const auto certified = certificate.public_key();
+    return certified && certified->to_pem() == key.public_key().to_pem();
+  }
   void look_at_pair(std::string_view certificate_key, const std::string& certificate_path,
                     std::string_view key_key, const std::string& key_path) {
     const auto chain = certificates_in(certificate_key, certificate_path);
@@ -84,7 +88,7 @@ class Findings {
     const auto key = PrivateKey::from_pem(*content);
     if (!key) {
       add(key_key, fmt::format("{}: {}", key_path, key.error().what));
-    } else if (!chain.empty() && chain.front().public_key().to_pem() != key->public_key().to_pem()) {
+    } else if (!chain.empty() && !belongs(chain.front(), *key)) {
       add(key_key, fmt::format("{} does not belong to the certificate in {}", key_path, certificate_path));
     }
     struct stat status{};
