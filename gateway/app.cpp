@@ -38,6 +38,10 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
                                     GatekeeperOptions{.name_field = config.binding_name_field,
                                                       .approved_path = config.approved_path})
                               : nullptr),
+      traffic_({.uplink = config.uplink_calendar,
+                .site = config.site_calendar,
+                .downloads_max = config.downloads_max},
+               machine.clock, machine.log, machine.executors.front()),
       catalog_(machine.state, machine.clock),
       links_(upstream_, catalog_, signer_, machine.clock, machine.log,
              {.enabled = config.proxies_artifacts,
@@ -45,12 +49,13 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
               .lifetime = config.link_lifetime}),
       finder_(make_finder()),
       lookup_(finder_.get(), upstream_, catalog_, machine.log),
-      source_(upstream_, catalog_, metrics_, [this](ArtifactKey key) { return renew_link(key); }),
+      source_(upstream_, catalog_, metrics_, traffic_.uplink, [this](ArtifactKey key) { return renew_link(key); }),
       cache_(source_, catalog_, machine.chunks, machine.pool, metrics_, machine.clock, machine.log,
              machine.executors.front()),
       keeper_(cache_, catalog_, machine.chunks, machine.pool, machine.clock, machine.log),
-      relay_(upstream_, gatekeeper_.get(), links_, metrics_, machine.log, added_attributes()),
-      download_route_(cache_, signer_, metrics_, machine.clock, machine.log),
+      relay_(upstream_, gatekeeper_.get(), links_, traffic_, metrics_, machine.log, added_attributes()),
+      download_route_(cache_, signer_, traffic_.site, traffic_.admission, metrics_, machine.clock,
+                      machine.log),
       started_(machine.clock.wall()),
       loops_(machine.clock, machine.log, machine.executors),
       probe_(machine.state, machine.clock, machine.log, machine.executors.front()),
@@ -69,9 +74,11 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
   const auto serve = [&](http::Router& router, http::TlsSource tls) {
     return std::make_unique<http::Server>(
         machine.network, machine.clock, machine.random, machine.log, machine.executors, handler(router),
-        http::ServerOptions{.tls = std::move(tls), .on_handshake = [this](HandshakeResult result) {
-                              metrics_.handshakes.add({to_string(result)});
-                            }});
+        http::ServerOptions{
+            .tls = std::move(tls),
+            .on_handshake = [this](HandshakeResult result) { metrics_.handshakes.add({to_string(result)}); },
+            .connections_max = config_.connections_max,
+            .handshakes_max = config_.handshakes_max});
   };
   if (config.https.enabled) https_ = serve(device_router_, [tls = credentials.server_tls] { return tls; });
   if (config.http.enabled) http_ = serve(plain_router_, nullptr);
@@ -86,6 +93,7 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
 }
 
 void App::add_collectors() {
+  metrics_.collect([this](Scrape& scrape) { traffic_.collect(scrape); });
   metrics_.collect([this](Scrape& scrape) {
     scrape.gauge("postern_gateway_build_info", "Which program this is; always 1.", 1,
                  {{"version", machine_.version}});
@@ -252,6 +260,7 @@ Result<App::Listening> App::listen_all() {
     machine_.log.error("gateway.metrics_not_served", {{"error", started.error().what}});
     metrics_server_.reset();
   }
+  traffic_.start();
   return listening;
 }
 
@@ -271,6 +280,7 @@ net::awaitable<Status> App::stop(Duration grace) {
   scope_.stop(net::cancellation_type::terminal);
   note(co_await scope_.join(machine_.clock, std::chrono::seconds(5)));
   note(co_await loops_.stop());
+  note(co_await traffic_.stop());
   co_return outcome;
 }
 

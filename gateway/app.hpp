@@ -8,6 +8,7 @@
 #include "gateway/download.hpp"
 #include "gateway/readiness.hpp"
 #include "gateway/relay/relay.hpp"
+#include "gateway/traffic/traffic.hpp"
 #include "shared/http/server.hpp"
 #include "shared/io/supervisor.hpp"
 
@@ -77,6 +78,7 @@ class App {
   Bindings bindings_;
   std::unique_ptr<Preauthorizer> preauthorizer_;
   std::unique_ptr<Gatekeeper> gatekeeper_;
+  TrafficControl traffic_;
   Catalog catalog_;
   Links links_;
   std::unique_ptr<ArtifactFinder> finder_;

@@ -51,6 +51,7 @@ Status serve(Config config, Log& stderr_log) {
   SystemClock clock;
   RecentLog log(stderr_log, clock);
   raise_file_limit(log);
+  if (!config.time_zone.empty()) POSTERN_CHECK(use_time_zone(config.time_zone));
   SystemRandom random;
   SystemNetwork network;
   Service service("gateway", config.threads, log);

@@ -9,10 +9,11 @@ namespace {
 constexpr std::size_t kToldPerDownload = 4;
 constexpr std::size_t kNameBytes = 16;
 
-/// Device and artifact in few bytes, whatever a device calls itself.
-std::string name_of(std::string_view device, const ArtifactKey& key) {
+/// Device and deployment in few bytes, whatever a device calls itself.
+std::string name_of(std::string_view device, std::string_view deployment) {
   Sha256 hash;
-  hash.update(key);
+  hash.update(as_bytes(std::to_string(deployment.size())));
+  hash.update(as_bytes(deployment));
   hash.update(as_bytes(device));
   const Digest digest = hash.finish();
   return std::string(as_text(Bytes(digest).first(kNameBytes)));
@@ -32,10 +33,10 @@ void Admission::forget(SteadyTime now) {
   }
 }
 
-bool Admission::admit(std::string_view device, const ArtifactKey& key) {
+bool Admission::admit(std::string_view device, std::string_view deployment) {
   if (downloads_max_ == 0) return true;
   const SteadyTime now = clock_.now();
-  std::string name = name_of(device, key);
+  std::string name = name_of(device, deployment);
   const std::lock_guard lock(mutex_);
   forget(now);
   const bool was_told = told_.contains(name);
@@ -53,14 +54,6 @@ Admission::Download Admission::begin_download(bool is_first) {
   const std::lock_guard lock(mutex_);
   if (is_first && !reserved_.empty()) reserved_.pop_front();
   return Download(downloads_);
-}
-
-ByteBudget::Lease ByteBudget::try_take(std::uint64_t bytes) {
-  std::uint64_t used = used_;
-  do {
-    if (bytes > bytes_max_ - std::min(used, bytes_max_)) return {};
-  } while (!used_.compare_exchange_weak(used, used + bytes));
-  return {*this, bytes};
 }
 
 }  // namespace postern::gateway

@@ -7,49 +7,49 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const ArtifactKey kKey = artifact_key("https://cloud", "a");
-const ArtifactKey kOtherKey = artifact_key("https://cloud", "b");
+constexpr std::string_view kUpdate = "0e1c";
+constexpr std::string_view kOtherUpdate = "77aa";
 
 TEST(Admission, BoundsTheDownloadsAtATime) {
   testing::FakeClock clock;
   Admission admission(2, clock);
-  EXPECT_TRUE(admission.admit("one", kKey));
+  EXPECT_TRUE(admission.admit("one", kUpdate));
   auto first = std::optional(admission.begin_download(true));
-  EXPECT_TRUE(admission.admit("two", kKey));
+  EXPECT_TRUE(admission.admit("two", kUpdate));
   auto second = admission.begin_download(true);
-  EXPECT_FALSE(admission.admit("three", kKey));
+  EXPECT_FALSE(admission.admit("three", kUpdate));
   EXPECT_EQ(admission.deferred(), 1U);
   first.reset();
   EXPECT_EQ(admission.downloads(), 1U);
-  EXPECT_TRUE(admission.admit("three", kKey));
+  EXPECT_TRUE(admission.admit("three", kUpdate));
 }
 
 TEST(Admission, KeepsAPlaceForAWhileForOneThatWasTold) {
   testing::FakeClock clock;
   Admission admission(1, clock);
-  EXPECT_TRUE(admission.admit("one", kKey));
-  EXPECT_FALSE(admission.admit("two", kKey));
+  EXPECT_TRUE(admission.admit("one", kUpdate));
+  EXPECT_FALSE(admission.admit("two", kUpdate));
   clock.set_now(clock.now() + Admission::kReservation);
-  EXPECT_TRUE(admission.admit("two", kKey));
+  EXPECT_TRUE(admission.admit("two", kUpdate));
 }
 
 TEST(Admission, DoesNotHinderWhoWasToldBefore) {
   testing::FakeClock clock;
   Admission admission(1, clock);
-  EXPECT_TRUE(admission.admit("one", kKey));
+  EXPECT_TRUE(admission.admit("one", kUpdate));
   const auto download = admission.begin_download(true);
-  EXPECT_TRUE(admission.admit("one", kKey));
-  EXPECT_FALSE(admission.admit("one", kOtherKey)) << "that is another update";
+  EXPECT_TRUE(admission.admit("one", kUpdate));
+  EXPECT_FALSE(admission.admit("one", kOtherUpdate)) << "that is another update";
   clock.set_now(clock.now() + Admission::kMemory);
-  EXPECT_FALSE(admission.admit("one", kKey));
+  EXPECT_FALSE(admission.admit("one", kUpdate));
 }
 
 TEST(Admission, CountsContinuedDownloadsWithoutTakingAKeptPlace) {
   testing::FakeClock clock;
   Admission admission(2, clock);
-  EXPECT_TRUE(admission.admit("one", kKey));
+  EXPECT_TRUE(admission.admit("one", kUpdate));
   const auto continued = admission.begin_download(false);
-  EXPECT_FALSE(admission.admit("two", kKey)) << "one place is taken and one is kept";
+  EXPECT_FALSE(admission.admit("two", kUpdate)) << "one place is taken and one is kept";
 }
 
 TEST(Admission, HasNoBoundWhenToldSo) {
@@ -57,23 +57,10 @@ TEST(Admission, HasNoBoundWhenToldSo) {
   Admission admission(0, clock);
   std::vector<Admission::Download> downloads;
   for (int device = 0; device < 1000; ++device) {
-    EXPECT_TRUE(admission.admit(std::to_string(device), kKey));
+    EXPECT_TRUE(admission.admit(std::to_string(device), kUpdate));
     downloads.push_back(admission.begin_download(true));
   }
   EXPECT_EQ(admission.downloads(), 1000U);
-}
-
-TEST(ByteBudget, GivesWhatThereIsAndTakesItBack) {
-  ByteBudget budget(100);
-  auto first = budget.try_take(60);
-  EXPECT_TRUE(first);
-  EXPECT_FALSE(budget.try_take(41));
-  auto second = budget.try_take(40);
-  EXPECT_TRUE(second);
-  EXPECT_EQ(budget.used(), 100U);
-  first = {};
-  EXPECT_EQ(budget.used(), 40U);
-  EXPECT_TRUE(budget.try_take(60));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <ctime>
+#include <filesystem>
 
 namespace postern::gateway {
 namespace {
@@ -260,6 +261,18 @@ LocalTime to_local_time(WallTime time) {
   std::tm local{};
   const bool is_known = localtime_r(&seconds, &local) != nullptr;
   return LocalTime(time.time_since_epoch() + std::chrono::seconds(is_known ? local.tm_gmtoff : 0));
+}
+
+Status use_time_zone(const std::string& name) {
+  const std::filesystem::path database = "/usr/share/zoneinfo";
+  std::error_code error;
+  const bool is_plain = !name.starts_with('/') && name.find("..") == std::string::npos;
+  if (!is_plain || !std::filesystem::is_regular_file(database / name, error)) {
+    return invalid(fmt::format("there is no time zone \"{}\" in {}", name, database.string()));
+  }
+  if (setenv("TZ", name.c_str(), 1) != 0) return from_errno(errno, "set the time zone");
+  tzset();
+  return {};
 }
 
 Result<Calendar> Calendar::parse(std::string_view text) {

@@ -134,8 +134,8 @@ bool Limiter::try_acquire(Traffic traffic, std::size_t bytes) {
     return true;
   }
   const std::lock_guard lock(mutex_);
-  const bool overtakes = !queues_[index_of(Traffic::state)].empty() ||
-                         (traffic == Traffic::bulk && !queues_[index_of(Traffic::bulk)].empty());
+  const bool overtakes = std::ranges::any_of(std::span(queues_).first(index_of(traffic) + 1),
+                                             [](const Queue& queue) { return !queue.empty(); });
   if (overtakes || is_stopped_) return false;
   refill();
   if (!may_take(traffic, bytes)) return false;
@@ -151,6 +151,16 @@ void Limiter::charge(Traffic traffic, std::size_t bytes) {
   const std::lock_guard lock(mutex_);
   refill();
   take(traffic, bytes);
+}
+
+void Limiter::refund(Traffic traffic, std::size_t bytes) {
+  const std::lock_guard lock(mutex_);
+  give_back(traffic, bytes);
+}
+
+void Limiter::give_back(Traffic traffic, std::size_t bytes) {
+  granted_[index_of(traffic)].fetch_sub(bytes, std::memory_order_relaxed);
+  if (!is_unlimited()) tokens_ = std::min(tokens_ + static_cast<double>(bytes), burst_bytes());
 }
 
 net::awaitable<Status> Limiter::acquire(Traffic traffic, std::size_t bytes, Duration limit) {
@@ -175,9 +185,7 @@ Status Limiter::conclude(const std::shared_ptr<Waiter>& waiter) {
   const std::lock_guard lock(mutex_);
   if (!waiter->outcome) {
     // Cancelled from outside. What was granted so far is not used; the queue drops it in passing.
-    const std::size_t unused = waiter->asked - waiter->remaining;
-    granted_[index_of(waiter->traffic)].fetch_sub(unused, std::memory_order_relaxed);
-    if (!is_unlimited()) tokens_ = std::min(tokens_ + static_cast<double>(unused), burst_bytes());
+    give_back(waiter->traffic, waiter->asked - waiter->remaining);
     resume(*waiter, stopped());
   }
   return *std::move(waiter->outcome);
@@ -198,20 +206,23 @@ std::optional<Duration> Limiter::grant() {
               Error{Kind::exhausted, Reason::timed_out, "waited too long for the link's rate"});
   }
   for (;;) {
-    Queue& state = queues_[index_of(Traffic::state)];
-    Queue& queue = state.empty() ? queues_[index_of(Traffic::bulk)] : state;
-    if (queue.empty()) return std::nullopt;
-    if (queue.front()->outcome) {
-      queue.pop_front();
-      continue;
-    }
-    if (grant_one(queue)) continue;
+    Queue* const queue = first_queue();
+    if (queue == nullptr) return std::nullopt;
+    if (grant_one(*queue)) continue;
     if (rate().is_closed()) return kLookMax;
-    const double missing = static_cast<double>(std::min(queue.front()->remaining, grant_bytes())) - tokens_;
+    const double missing = static_cast<double>(std::min(queue->front()->remaining, grant_bytes())) - tokens_;
     const double seconds = missing / static_cast<double>(rate().bytes_per_second);
     return std::clamp(std::chrono::ceil<Duration>(std::chrono::duration<double>(std::min(seconds, 10.0))),
                       kPauseMin, kLookMax);
   }
+}
+
+Limiter::Queue* Limiter::first_queue() {
+  for (Queue& queue : queues_) {
+    while (!queue.empty() && queue.front()->outcome) queue.pop_front();
+    if (!queue.empty()) return &queue;
+  }
+  return nullptr;
 }
 
 bool Limiter::grant_one(Queue& queue) {

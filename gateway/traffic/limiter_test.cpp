@@ -160,6 +160,27 @@ TEST_F(LimiterTest, LetsStatePassWithinOneGrantWhileBulkSaturatesTheLink) {
   }
 }
 
+TEST_F(LimiterTest, GivesToTheBackgroundOnlyWhatNobodyWaitsFor) {
+  Limiter& limiter = make("8 Mbit/s");
+  const Asked& background = ask(limiter, Traffic::background, 1'000'000);
+  loop_.advance(500ms);
+  const Asked& bulk = ask(limiter, Traffic::bulk, 1'000'000);
+  loop_.advance(3s);
+  ASSERT_TRUE(bulk.succeeded() && background.succeeded());
+  EXPECT_NEAR(static_cast<double>(bulk.took() / 1ms), 1000, 60);
+  EXPECT_NEAR(static_cast<double>(background.took() / 1ms), 2000, 60);
+}
+
+TEST_F(LimiterTest, TakesBackWhatWasNotMoved) {
+  Limiter& limiter = make("8 Mbit/s");
+  loop_.advance(1s);
+  EXPECT_TRUE(limiter.try_acquire(Traffic::bulk, 100'000));
+  EXPECT_FALSE(limiter.try_acquire(Traffic::bulk, 40'000));
+  limiter.refund(Traffic::bulk, 40'000);
+  EXPECT_TRUE(limiter.try_acquire(Traffic::bulk, 40'000));
+  EXPECT_EQ(limiter.counters(Traffic::bulk).granted_bytes, 100'000U);
+}
+
 TEST_F(LimiterTest, TakesFromBulkWhatWasChargedForState) {
   Limiter& limiter = make("8 Mbit/s");
   const std::uint64_t& total = read(limiter, 10'000);

@@ -19,7 +19,7 @@ for folder in (ROOT / "tests", ROOT / "tests/e2e", ROOT / "testbed", HERE):
     sys.path.insert(0, str(folder))
 
 from gateway_harness import Authority  # noqa: E402
-from measure import BenchError, Load  # noqa: E402
+from measure import BenchError, Load, say  # noqa: E402
 from rows import ROWS  # noqa: E402
 from server_process import tool  # noqa: E402
 from servers import Artifact, BenchGateway, BenchServer, Nginx, make_identities, version_of  # noqa: E402
@@ -27,10 +27,6 @@ from servers import Artifact, BenchGateway, BenchServer, Nginx, make_identities,
 SERVERS = ("gateway", "nginx", "bare", "curl")
 NEEDED = ("taskset", "mender-artifact", "openssl", "curl", "tc", "ip", "nsenter", "fincore", "sha256sum")
 NAME = "postern-bench-"
-
-
-def say(text):
-    print(f"==> {text}", file=sys.stderr, flush=True)
 
 
 class Stand:

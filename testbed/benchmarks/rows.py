@@ -4,7 +4,7 @@ import contextlib
 import os
 import subprocess
 
-from measure import BenchError, Line, Load, Peak, anonymous_bytes, cpu_seconds, socket_bytes
+from measure import BenchError, Line, Load, Peak, anonymous_bytes, cpu_seconds, say, socket_bytes
 from net.site import Site
 from servers import Artifact, BenchGateway, BenchServer, make_identities
 
@@ -124,6 +124,7 @@ def slow(stand):
     memory = Line("slow", f"{what}: anonymous memory", "MiB", digits=1, target="<= 256 MiB", holds=at_most(256))
     share = Line("slow", f"{what}: least to median bytes", "", digits=2, target=">= 0.5: nobody starves",
                  holds=lambda line: line.median("gateway") >= 0.5)
+    cut = Line("slow", f"{what}: connections that were cut", "", digits=0, target="none", holds=at_most(0))
     rate_line = Line("slow", f"{what}: median rate", "kbit/s", digits=1)
     kernel = Line("slow", f"{what}: sockets' memory in the kernel", "MiB", digits=0)
     cpu_line = Line("slow", f"{what}: CPU s per GB", "s/GB", digits=2)
@@ -132,14 +133,17 @@ def slow(stand):
         with Peak(memory=lambda s=server: anonymous_bytes(s.pid), kernel=socket_bytes) as peak:
             report, cpu = measured(stand, server, lambda s=server: stand.load(
                 "downloads", s.downloads(stand.large), connections=readers, seconds=5 if stand.is_quick else 30,
-                bits_per_second=rate, receive_buffer=32768), statuses=[200])
+                bits_per_second=rate, receive_buffer=32768), statuses=[200], may_fail=True)
         memory.add(server.name, peak["memory"] / MIB)
         kernel.add(server.name, peak["kernel"] / MIB)
         of_readers = report["reader_bytes"]
         share.add(server.name, of_readers["min"] / max(1, of_readers["median"]))
+        cut.add(server.name, report["errors"])
+        if report["errors"]:
+            say(f"    {server.name}: {report['errors']} errors, the first: {report['first_error']}")
         rate_line.add(server.name, of_readers["median"] * 8 / report["window_seconds"] / 1e3)
         cpu_line.add(server.name, cpu / report["bytes"] * GB)
-    return [memory, share, rate_line, cpu_line, kernel]
+    return [memory, share, cut, rate_line, cpu_line, kernel]
 
 
 def uplink(stand):
