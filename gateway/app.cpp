@@ -12,23 +12,24 @@ constexpr std::string_view kAliveRoute = "/api/internal/v1/gateway/alive";
 }  // namespace
 
 Result<std::unique_ptr<App>> App::make(const Machine& machine, const Config& config,
-                                       Credentials credentials) {
+                                       std::vector<std::byte> link_secret) {
   auto upstream = http::Url::parse(config.upstream_url);
   if (!upstream) return std::move(upstream).error().within("UpstreamServer.URL");
-  std::unique_ptr<App> app(new App(machine, config, *upstream, std::move(credentials)));
+  std::unique_ptr<App> app(new App(machine, config, *upstream, std::move(link_secret)));
   POSTERN_CHECK(app->bindings_.load());
   POSTERN_CHECK(app->control_.load());
   return app;
 }
 
-App::App(const Machine& machine, const Config& config, const http::Url& upstream, Credentials credentials)
+App::App(const Machine& machine, const Config& config, const http::Url& upstream,
+         std::vector<std::byte> link_secret)
     : machine_(machine),
       config_(config),
-      signer_(std::move(credentials.link_secret)),
+      signer_(std::move(link_secret)),
       upstream_(machine.network, machine.clock, machine.executors,
                 {.url = upstream,
-                 .tls = credentials.upstream_tls,
-                 .artifact_tls = credentials.artifact_tls,
+                 .tls = [&trust = machine.trust] { return trust.upstream_tls(); },
+                 .artifact_tls = [&trust = machine.trust] { return trust.artifact_tls(); },
                  .domain_whitelist = config.domain_whitelist}),
       session_(upstream_, machine.log, config.mender_username, config.mender_password),
       bindings_(machine.state, machine.clock, config.rebinding),
@@ -77,10 +78,11 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
         http::ServerOptions{
             .tls = std::move(tls),
             .on_handshake = [this](HandshakeResult result) { metrics_.handshakes.add({to_string(result)}); },
+            .should_end = [this](auto chain) { return machine_.trust.should_end(chain); },
             .connections_max = config_.connections_max,
             .handshakes_max = config_.handshakes_max});
   };
-  if (config.https.enabled) https_ = serve(device_router_, [tls = credentials.server_tls] { return tls; });
+  if (config.https.enabled) https_ = serve(device_router_, [this] { return machine_.trust.server_tls(); });
   if (config.http.enabled) http_ = serve(plain_router_, nullptr);
   if (config.metrics.enabled) {
     // On one executor, because readiness is looked after there.
@@ -93,6 +95,7 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
 }
 
 void App::add_collectors() {
+  metrics_.collect([this](Scrape& scrape) { machine_.trust.tell(scrape); });
   metrics_.collect([this](Scrape& scrape) { traffic_.collect(scrape); });
   metrics_.collect([this](Scrape& scrape) {
     scrape.gauge("postern_gateway_build_info", "Which program this is; always 1.", 1,
@@ -187,6 +190,14 @@ void App::add_checks() {
     if (all_up) co_return Status{};
     co_return transient("not all of them are up");
   });
+  readiness_.add("server_certificate", Need::needed, [this]() -> net::awaitable<Status> {
+    for (const Deadline& deadline : machine_.trust.deadlines()) {
+      if (deadline.which == "server" && deadline.at <= machine_.clock.wall()) {
+        co_return invalid(fmt::format("that of {} ended at {}", deadline.subject, to_rfc3339(deadline.at)));
+      }
+    }
+    co_return Status{};
+  });
   readiness_.add("state_store", Need::needed, [this] { return probe_.check(); });
 }
 
@@ -211,6 +222,9 @@ net::awaitable<GatewayStatus> App::status() {
   tell("https", https_.get(), listening_.https);
   tell("http", http_.get(), listening_.http);
   tell("metrics", metrics_server_.get(), listening_.metrics);
+  for (const Deadline& deadline : machine_.trust.deadlines()) {
+    status.certificates.push_back({.which = deadline.which, .subject = deadline.subject, .expires = deadline.at});
+  }
   status.upstreams.push_back({.url = config_.upstream_url});
   if (machine_.chunks != nullptr) status.cache_used_bytes = machine_.chunks->used_bytes();
   if (auto kept = keeper_.list()) status.artifacts = *std::move(kept);
@@ -260,6 +274,9 @@ Result<App::Listening> App::listen_all() {
     machine_.log.error("gateway.metrics_not_served", {{"error", started.error().what}});
     metrics_server_.reset();
   }
+  machine_.trust.start(machine_.executors.front(), machine_.pool, [this] {
+    if (https_) https_->end_connections([this](auto chain) { return machine_.trust.should_end(chain); });
+  });
   traffic_.start();
   return listening;
 }
@@ -272,6 +289,7 @@ net::awaitable<Status> App::stop(Duration grace) {
   note(co_await control_.stop());
   // Readers that wait for a fill would wait for ever once it has stopped, so fills end first and tell them.
   note(co_await cache_.stop());
+  note(co_await machine_.trust.stop());
   for (http::Server* server : {https_.get(), http_.get(), metrics_server_.get()}) {
     if (server == nullptr) continue;
     note(co_await server->stop(grace));

@@ -1,7 +1,8 @@
 #include "gateway/serve.hpp"
 
 #include "gateway/control/recent_log.hpp"
-#include "gateway/credentials.hpp"
+#include "gateway/app.hpp"
+#include "gateway/link_secret.hpp"
 #include "gateway/store/tables.hpp"
 #include "shared/async/service.hpp"
 #include "shared/io/supervisor.hpp"
@@ -55,6 +56,13 @@ Status serve(Config config, Log& stderr_log) {
   SystemRandom random;
   SystemNetwork network;
   Service service("gateway", config.threads, log);
+  SystemFiles files;
+  std::unique_ptr<Trust> trust;
+  service.on_hangup([&] {  // not before run()
+    tell(supervisor.reloading(), log);
+    trust->reload();
+    tell(supervisor.ready("Serving"), log);
+  });
   Pool pool(config.pool_threads);
   POSTERN_CHECK(open_directory(config.state_directory));  // makes it
   POSTERN_TRY(const auto state, open_lmdb_database({.path = config.state_directory + "/state",
@@ -62,7 +70,8 @@ Status serve(Config config, Log& stderr_log) {
                                                     .schema_version = kSchemaVersion},
                                                    clock, log));
   POSTERN_TRY(const auto chunks, open_chunks(config, clock, log));
-  POSTERN_TRY(Credentials credentials, load_credentials(config, clock, random, log));
+  POSTERN_TRY(trust, Trust::load(config, files, clock, log));
+  POSTERN_TRY(auto link_secret, load_link_secret(config, random));
   POSTERN_TRY(const auto app, App::make({.network = network,
                                          .clock = clock,
                                          .random = random,
@@ -70,12 +79,13 @@ Status serve(Config config, Log& stderr_log) {
                                          .state = *state,
                                          .chunks = chunks.get(),
                                          .pool = pool,
+                                         .trust = *trust,
                                          .executors = service.executors(),
                                          .user_agent = "postern-gateway/" POSTERN_VERSION,
                                          .version = POSTERN_VERSION,
                                          .recent = log,
                                          .supervisor = supervisor},
-                                        config, std::move(credentials)));
+                                        config, std::move(link_secret)));
   POSTERN_TRY(const App::Listening listening, app->listen());
   log_started(listening, config, log);
   tell(supervisor.ready(fmt::format("Serving at {}", where(listening))), log);
