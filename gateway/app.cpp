@@ -50,7 +50,8 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
               .lifetime = config.link_lifetime}),
       finder_(make_finder()),
       lookup_(finder_.get(), upstream_, catalog_, machine.log),
-      source_(upstream_, catalog_, metrics_, traffic_.uplink, [this](ArtifactKey key) { return renew_link(key); }),
+      source_(upstream_, catalog_, metrics_, traffic_.uplink,
+              [this](ArtifactKey key) { return renew_link(key); }),
       cache_(source_, catalog_, machine.chunks, machine.pool, metrics_, machine.clock, machine.log,
              machine.executors.front()),
       keeper_(cache_, catalog_, machine.chunks, machine.pool, machine.clock, machine.log),
@@ -223,7 +224,8 @@ net::awaitable<GatewayStatus> App::status() {
   tell("http", http_.get(), listening_.http);
   tell("metrics", metrics_server_.get(), listening_.metrics);
   for (const Deadline& deadline : machine_.trust.deadlines()) {
-    status.certificates.push_back({.which = deadline.which, .subject = deadline.subject, .expires = deadline.at});
+    status.certificates.push_back(
+        {.which = deadline.which, .subject = deadline.subject, .expires = deadline.at});
   }
   status.upstreams.push_back({.url = config_.upstream_url});
   if (machine_.chunks != nullptr) status.cache_used_bytes = machine_.chunks->used_bytes();

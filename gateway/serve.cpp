@@ -1,7 +1,7 @@
 #include "gateway/serve.hpp"
 
-#include "gateway/control/recent_log.hpp"
 #include "gateway/app.hpp"
+#include "gateway/control/recent_log.hpp"
 #include "gateway/link_secret.hpp"
 #include "gateway/store/tables.hpp"
 #include "shared/async/service.hpp"
