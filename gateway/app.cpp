@@ -8,22 +8,23 @@ constexpr std::string_view kAliveRoute = "/api/internal/v1/gateway/alive";
 }  // namespace
 
 Result<std::unique_ptr<App>> App::make(const Machine& machine, const Config& config,
-                                       Credentials credentials) {
+                                       std::vector<std::byte> link_secret) {
   auto upstream = http::Url::parse(config.upstream_url);
   if (!upstream) return std::move(upstream).error().within("UpstreamServer.URL");
-  std::unique_ptr<App> app(new App(machine, config, *upstream, std::move(credentials)));
+  std::unique_ptr<App> app(new App(machine, config, *upstream, std::move(link_secret)));
   POSTERN_CHECK(app->bindings_.load());
   return app;
 }
 
-App::App(const Machine& machine, const Config& config, const http::Url& upstream, Credentials credentials)
+App::App(const Machine& machine, const Config& config, const http::Url& upstream,
+         std::vector<std::byte> link_secret)
     : machine_(machine),
       config_(config),
-      signer_(std::move(credentials.link_secret)),
+      signer_(std::move(link_secret)),
       upstream_(machine.network, machine.clock, machine.executors,
                 {.url = upstream,
-                 .tls = credentials.upstream_tls,
-                 .artifact_tls = credentials.artifact_tls,
+                 .tls = [&trust = machine.trust] { return trust.upstream_tls(); },
+                 .artifact_tls = [&trust = machine.trust] { return trust.artifact_tls(); },
                  .domain_whitelist = config.domain_whitelist}),
       bindings_(machine.state, machine.clock, config.rebinding),
       preauthorizer_(make_preauthorizer()),
@@ -55,16 +56,18 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
         http::ServerOptions{
             .tls = std::move(tls),
             .on_handshake = [this](HandshakeResult result) { metrics_.handshakes.add({to_string(result)}); },
+            .should_end = [this](auto chain) { return machine_.trust.should_end(chain); },
             .connections_max = config_.connections_max,
             .handshakes_max = config_.handshakes_max});
   };
-  if (config.https.enabled) https_ = serve(device_router_, [tls = credentials.server_tls] { return tls; });
+  if (config.https.enabled) https_ = serve(device_router_, [this] { return machine_.trust.server_tls(); });
   if (config.http.enabled) http_ = serve(plain_router_, nullptr);
   if (config.metrics.enabled) metrics_server_ = serve(metrics_router_, nullptr);
   add_collectors();
 }
 
 void App::add_collectors() {
+  metrics_.collect([this](Scrape& scrape) { machine_.trust.tell(scrape); });
   metrics_.collect([this](Scrape& scrape) { traffic_.collect(scrape); });
   metrics_.collect([this](Scrape& scrape) {
     scrape.gauge("postern_gateway_build_info", "Which program this is; always 1.", 1,
@@ -148,6 +151,9 @@ Result<App::Listening> App::listen() {
     machine_.log.error("gateway.metrics_not_served", {{"error", started.error().what}});
     metrics_server_.reset();
   }
+  machine_.trust.start(machine_.executors.front(), machine_.pool, [this] {
+    if (https_) https_->end_connections([this](auto chain) { return machine_.trust.should_end(chain); });
+  });
   traffic_.start();
   return listening;
 }
@@ -155,6 +161,7 @@ Result<App::Listening> App::listen() {
 net::awaitable<Status> App::stop(Duration grace) {
   // Readers that wait for a fill would wait for ever once it has stopped, so fills end first and tell them.
   Status outcome = co_await cache_.stop();
+  if (auto stopped = co_await machine_.trust.stop(); !stopped) outcome = std::move(stopped);
   for (http::Server* server : {https_.get(), http_.get(), metrics_server_.get()}) {
     if (server == nullptr) continue;
     if (auto stopped = co_await server->stop(grace); !stopped) outcome = std::move(stopped);

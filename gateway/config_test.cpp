@@ -105,5 +105,18 @@ TEST_F(GatewayConfigTest, SaysWhereACalendarIsWrong) {
   EXPECT_THAT(config.error().what, ::testing::HasSubstr("column 11"));
 }
 
+TEST_F(GatewayConfigTest, NamesAuthoritiesAndListsByOnePathOrMany) {
+  const auto one = load(R"({"Postern": {"mTLS": {"CACertificates": "a", "CRL": "/etc/crls"}}})");
+  ASSERT_TRUE(one) << one.error().what;
+  EXPECT_EQ(one->device_cas, std::vector<std::string>{"a"});
+  EXPECT_EQ(one->device_crls, std::vector<std::string>{"/etc/crls"});
+  environment_ = {{"POSTERN_GATEWAY_MTLS_CRL", "x.crl,y.crl"}};
+  const auto many = load(R"({"Postern": {"mTLS": {"CACertificates": ["a", "b"], "CRL": "z.crl"}}})");
+  ASSERT_TRUE(many) << many.error().what;
+  EXPECT_EQ(many->device_cas, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(many->device_crls, (std::vector<std::string>{"x.crl", "y.crl"}));
+  EXPECT_FALSE(load(R"({"Postern": {"mTLS": {"CRL": 1}}})"));
+}
+
 }  // namespace
 }  // namespace postern::gateway
