@@ -36,10 +36,12 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
       links_(upstream_, catalog_, signer_, machine.clock, machine.log,
              {.enabled = config.proxies_artifacts,
               .gateway_url = config.gateway_url,
-              .lifetime = config.link_lifetime}),
+              .lifetime = config.link_lifetime,
+              .is_wanted = [this](const ArtifactKey& key) { return cache_.want(key); }}),
       source_(upstream_, catalog_, metrics_, [this](ArtifactKey key) { return links_.renew(key); }),
       cache_(source_, catalog_, machine.chunks, machine.pool, metrics_, machine.clock, machine.log,
-             machine.executors.front()),
+             machine.executors.front(), cache_options(credentials)),
+      keeper_(cache_, catalog_, machine.chunks, machine.pool, machine.log),
       relay_(upstream_, gatekeeper_.get(), links_, metrics_, machine.log, added_attributes()),
       download_route_(cache_, signer_, metrics_, machine.clock, machine.log) {
   add_routes();
@@ -79,11 +81,17 @@ void App::add_collectors() {
     scrape.gauge("postern_gateway_store_waiting", "Changes of the state that wait for their commit.",
                  stats.waiting);
     scrape.gauge("postern_gateway_store_used_bytes", "Size of the state.", stats.used_bytes);
-    if (machine_.chunks != nullptr) {
-      scrape.gauge("postern_gateway_cache_used_bytes", "Size of the stored artifacts.",
-                   machine_.chunks->used_bytes());
-    }
   });
+}
+
+CacheOptions App::cache_options(Credentials& credentials) const {
+  CacheOptions options{.is_verified_only = config_.serves_verified_only,
+                       .keys = std::move(credentials.verify_keys),
+                       .keep_last = config_.cache_keep_last,
+                       .scrub_interval = config_.scrub_interval,
+                       .retry_pauses = {}};
+  for (const int factor : {1, 5, 25}) options.retry_pauses.push_back(config_.cache_retry_pause * factor);
+  return options;
 }
 
 std::unique_ptr<Preauthorizer> App::make_preauthorizer() {
@@ -125,6 +133,7 @@ http::RequestHandler App::handler(http::Router& router) {
 
 Result<App::Listening> App::listen() {
   Listening listening;
+  cache_.start();
   const auto start = [](http::Server* server, const std::string& at,
                         std::optional<Endpoint>& where) -> Status {
     if (server == nullptr) return {};

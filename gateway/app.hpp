@@ -2,7 +2,7 @@
 #pragma once
 
 #include "gateway/admission/gatekeeper.hpp"
-#include "gateway/cache/cache.hpp"
+#include "gateway/cache/keeper.hpp"
 #include "gateway/config.hpp"
 #include "gateway/download.hpp"
 #include "gateway/relay/relay.hpp"
@@ -30,6 +30,7 @@ struct Credentials {
   std::shared_ptr<const TlsClientContext> upstream_tls;  ///< with our own certificate, if we have one
   std::shared_ptr<const TlsClientContext> artifact_tls;  ///< without
   std::vector<std::byte> link_secret;
+  std::vector<PublicKey> verify_keys;  ///< of artifacts
 };
 
 class App {
@@ -45,11 +46,14 @@ class App {
   };
   /// Starts to serve; returns where. Runs before, or on, the first executor.
   Result<Listening> listen();
+  /// What an operator does with the cache.
+  Keeper& keeper() { return keeper_; }
   /// Stops serving; requests under way have `grace` to end, fills end at once. Runs on: the first executor.
   net::awaitable<Status> stop(Duration grace);
 
  private:
   App(const Machine& machine, const Config& config, const http::Url& upstream, Credentials credentials);
+  CacheOptions cache_options(Credentials& credentials) const;
   void add_routes();
   void add_collectors();
   std::vector<AttributeConfig> added_attributes() const;
@@ -68,6 +72,7 @@ class App {
   Links links_;
   Source source_;
   Cache cache_;
+  Keeper keeper_;
   Relay relay_;
   DownloadRoute download_route_;
 

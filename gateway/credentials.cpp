@@ -103,6 +103,18 @@ Result<std::vector<std::byte>> load_link_secret(const Config& config, Random& ra
   return fresh;
 }
 
+Result<std::vector<PublicKey>> load_verify_keys(const Config& config) {
+  constexpr std::string_view kKeys = "Postern.Artifacts.VerifyKeys";
+  std::vector<PublicKey> keys;
+  for (const std::string& path : config.artifact_verify_keys) {
+    POSTERN_TRY(const std::string text, read(kKeys, path));
+    auto key = PublicKey::from_pem(text);
+    if (!key) return about(kKeys, std::move(key).error().within(path));
+    keys.push_back(*std::move(key));
+  }
+  return keys;
+}
+
 }  // namespace
 
 Result<Credentials> load_credentials(const Config& config, Clock& clock, Random& random, Log& log) {
@@ -112,6 +124,7 @@ Result<Credentials> load_credentials(const Config& config, Clock& clock, Random&
   }
   POSTERN_TRY(credentials.upstream_tls, load_client_tls(config, true));
   POSTERN_TRY(credentials.artifact_tls, load_client_tls(config, false));
+  POSTERN_TRY(credentials.verify_keys, load_verify_keys(config));
   POSTERN_TRY(credentials.link_secret, load_link_secret(config, random));
   if (config.upstream_insecure) {
     log.warn("gateway.upstream_not_verified", {{"key", "UpstreamServer.InsecureSkipVerify"}});

@@ -66,7 +66,8 @@ Status serve(const Config& config, Log& log) {
   POSTERN_CHECK(open_directory(config.state_directory));  // makes it
   POSTERN_TRY(const auto state, open_lmdb_database({.path = config.state_directory + "/state",
                                                     .tables = {kTables.begin(), kTables.end()},
-                                                    .schema_version = kSchemaVersion},
+                                                    .schema_version = kSchemaVersion,
+                                                    .migrations = migrations()},
                                                    clock, log));
   POSTERN_TRY(const auto chunks, open_chunks(config, clock, log));
   POSTERN_TRY(Credentials credentials, load_credentials(config, clock, random, log));

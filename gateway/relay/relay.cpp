@@ -131,9 +131,9 @@ net::awaitable<http::Response> Relay::poll(http::Request& request, std::string b
   if (!text) co_return failure(text.error(), request);
   auto instruction = http::parse_json(*text);
   if (!instruction) co_return failure(transient(instruction.error().what), request);
-  if (auto taken = co_await links_.take_over(*instruction, std::move(poll)); !taken) {
-    co_return failure(transient(taken.error().what), request);
-  }
+  const auto taken = co_await links_.take_over(*instruction, std::move(poll));
+  if (!taken) co_return failure(transient(taken.error().what), request);
+  if (*taken == Handover::later) co_return http::Response::empty(204);
   response.body = text_body(boost::json::serialize(*instruction));
   co_return response;
 }
