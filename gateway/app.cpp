@@ -7,22 +7,25 @@ namespace {
 
 /// Connections to the metrics listener.
 constexpr std::size_t kWatchersMax = 100;
+constexpr std::size_t kAskedMax = 1000;
 constexpr std::string_view kAliveRoute = "/api/internal/v1/gateway/alive";
 
 }  // namespace
 
 Result<std::unique_ptr<App>> App::make(const Machine& machine, const Config& config,
-                                       std::vector<std::byte> link_secret) {
+                                       std::vector<std::byte> link_secret,
+                                       std::vector<PublicKey> verify_keys) {
   auto upstream = http::Url::parse(config.upstream_url);
   if (!upstream) return std::move(upstream).error().within("UpstreamServer.URL");
-  std::unique_ptr<App> app(new App(machine, config, *upstream, std::move(link_secret)));
+  std::unique_ptr<App> app(
+      new App(machine, config, *upstream, std::move(link_secret), std::move(verify_keys)));
   POSTERN_CHECK(app->bindings_.load());
   POSTERN_CHECK(app->control_.load());
   return app;
 }
 
 App::App(const Machine& machine, const Config& config, const http::Url& upstream,
-         std::vector<std::byte> link_secret)
+         std::vector<std::byte> link_secret, std::vector<PublicKey> verify_keys)
     : machine_(machine),
       config_(config),
       signer_(std::move(link_secret)),
@@ -47,14 +50,19 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
       links_(upstream_, catalog_, signer_, machine.clock, machine.log,
              {.enabled = config.proxies_artifacts,
               .gateway_url = config.gateway_url,
-              .lifetime = config.link_lifetime}),
+              .lifetime = config.link_lifetime,
+              .is_wanted =
+                  [this](const ArtifactKey& key) {
+                    learn(key);
+                    return cache_.want(key);
+                  }}),
       finder_(make_finder()),
       lookup_(finder_.get(), upstream_, catalog_, machine.log),
       source_(upstream_, catalog_, metrics_, traffic_.uplink,
               [this](ArtifactKey key) { return renew_link(key); }),
       cache_(source_, catalog_, machine.chunks, machine.pool, metrics_, machine.clock, machine.log,
-             machine.executors.front()),
-      keeper_(cache_, catalog_, machine.chunks, machine.pool, machine.clock, machine.log),
+             machine.executors.front(), cache_options(std::move(verify_keys))),
+      keeper_(cache_, catalog_, machine.chunks, machine.pool, machine.log),
       relay_(upstream_, gatekeeper_.get(), links_, traffic_, metrics_, machine.log, added_attributes()),
       download_route_(cache_, signer_, traffic_.site, traffic_.admission, metrics_, machine.clock,
                       machine.log),
@@ -120,11 +128,17 @@ void App::add_collectors() {
     scrape.gauge("postern_gateway_store_waiting", "Changes of the state that wait for their commit.",
                  stats.waiting);
     scrape.gauge("postern_gateway_store_used_bytes", "Size of the state.", stats.used_bytes);
-    if (machine_.chunks != nullptr) {
-      scrape.gauge("postern_gateway_cache_used_bytes", "Size of the stored artifacts.",
-                   machine_.chunks->used_bytes());
-    }
   });
+}
+
+CacheOptions App::cache_options(std::vector<PublicKey> verify_keys) const {
+  CacheOptions options{.is_verified_only = config_.serves_verified_only,
+                       .keys = std::move(verify_keys),
+                       .keep_last = config_.cache_keep_last,
+                       .scrub_interval = config_.scrub_interval,
+                       .retry_pauses = {}};
+  for (const int factor : {1, 5, 25}) options.retry_pauses.push_back(config_.cache_retry_pause * factor);
+  return options;
 }
 
 std::unique_ptr<Preauthorizer> App::make_preauthorizer() {
@@ -138,6 +152,27 @@ std::unique_ptr<ArtifactFinder> App::make_finder() {
     return std::make_unique<CertificateFinder>(upstream_, machine_.user_agent);
   if (!config_.mender_username.empty()) return std::make_unique<ManagementFinder>(session_);
   return nullptr;
+}
+
+void App::learn(const ArtifactKey& key) {
+  if (config_.upstream_certificate.empty()) return;  // only postern-cloud knows more than a link
+  {
+    const std::lock_guard lock(asked_mutex_);
+    if (asked_.size() >= kAskedMax) asked_.clear();
+    if (!asked_.insert(key).second) return;
+  }
+  scope_.spawn(machine_.executors.front(), "gateway.learn", ask_about(key));
+}
+
+net::awaitable<void> App::ask_about(ArtifactKey key) {
+  const auto known = catalog_.find(key);
+  if (!known || !*known || (*known)->expected_digest) co_return;
+  if (auto learned = co_await lookup_.renew(key); !learned) {
+    machine_.log.debug("gateway.artifact_not_learned",
+                       {{"key", to_text(key)}, {"error", learned.error().what}});
+    const std::lock_guard lock(asked_mutex_);
+    asked_.erase(key);
+  }
 }
 
 net::awaitable<Status> App::renew_link(ArtifactKey key) {
@@ -262,6 +297,7 @@ Result<App::Listening> App::listen() {
 
 Result<App::Listening> App::listen_all() {
   Listening listening;
+  cache_.start();
   const auto start = [](http::Server* server, const std::string& at,
                         std::optional<Endpoint>& where) -> Status {
     if (server == nullptr) return {};

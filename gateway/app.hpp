@@ -1,8 +1,11 @@
 // The gateway, put together. Everything it stands on is passed in, so that a test can run it whole.
 #pragma once
 
+#include <mutex>
+#include <set>
+
 #include "gateway/admission/gatekeeper.hpp"
-#include "gateway/cache/cache.hpp"
+#include "gateway/cache/keeper.hpp"
 #include "gateway/config.hpp"
 #include "gateway/control/control.hpp"
 #include "gateway/download.hpp"
@@ -36,7 +39,8 @@ class App {
  public:
   /// `config` was checked. Errors: invalid (upstream URL), corrupt (stored state).
   static Result<std::unique_ptr<App>> make(const Machine& machine, const Config& config,
-                                           std::vector<std::byte> link_secret);
+                                           std::vector<std::byte> link_secret,
+                                           std::vector<PublicKey> verify_keys);
 
   struct Listening {
     std::optional<Endpoint> https;
@@ -46,12 +50,18 @@ class App {
   /// Starts to serve; returns where. Runs before, or on, the first executor. Errors: those of the listeners
   /// for devices, and conflict when another gateway has the control socket.
   Result<Listening> listen();
+  /// What an operator does with the cache.
+  Keeper& keeper() { return keeper_; }
   /// Stops serving; requests under way have `grace` to end, fills end at once. Runs on: the first executor.
   net::awaitable<Status> stop(Duration grace);
 
  private:
   App(const Machine& machine, const Config& config, const http::Url& upstream,
-      std::vector<std::byte> link_secret);
+      std::vector<std::byte> link_secret, std::vector<PublicKey> verify_keys);
+  CacheOptions cache_options(std::vector<PublicKey> verify_keys) const;
+  /// Has the upstream asked, beside a poll, what an artifact has to be.
+  void learn(const ArtifactKey& key);
+  net::awaitable<void> ask_about(ArtifactKey key);
   void add_routes();
   void add_collectors();
   std::vector<AttributeConfig> added_attributes() const;
@@ -97,6 +107,8 @@ class App {
   StoreProbe probe_;
   Readiness readiness_;
   Control control_;
+  std::mutex asked_mutex_;
+  std::set<ArtifactKey> asked_;  ///< what ask_about() was begun for; bounded
   TaskScope scope_;
 };
 

@@ -129,6 +129,23 @@ void read_control(ConfigReader& reader, Config& config) {
   reader.string("Postern.Control.Socket", "POSTERN_GATEWAY_CONTROL_SOCKET", &config.control_socket);
 }
 
+void read_cache(ConfigReader& reader, Config& config) {
+  std::string serve = config.serves_verified_only ? "verified-only" : "while-filling";
+  reader.string("Postern.Cache.Serve", "POSTERN_GATEWAY_CACHE_SERVE", &serve);
+  if (serve != "verified-only" && serve != "while-filling") {
+    reader.fail("Postern.Cache.Serve", "must be while-filling or verified-only");
+  }
+  config.serves_verified_only = serve == "verified-only";
+  reader.integer("Postern.Cache.KeepLast", "POSTERN_GATEWAY_CACHE_KEEP_LAST", &config.cache_keep_last, 0U,
+                 1000U);
+  reader.duration("Postern.Cache.ScrubInterval", "POSTERN_GATEWAY_CACHE_SCRUB_INTERVAL",
+                  &config.scrub_interval, 0s, 366 * 24h);
+  reader.duration("Postern.Cache.RetryPause", "POSTERN_GATEWAY_CACHE_RETRY_PAUSE", &config.cache_retry_pause,
+                  1s, 24h);
+  reader.strings("Postern.Artifacts.VerifyKeys", "POSTERN_GATEWAY_ARTIFACTS_VERIFY_KEYS",
+                 &config.artifact_verify_keys);
+}
+
 }  // namespace
 
 std::vector<std::string> control_sockets(const Config& config, const Environment& environment) {
@@ -156,6 +173,7 @@ Result<Config> load_config(const std::string& path, const Environment& environme
   read_own(reader, config);
   read_control(reader, config);
   read_traffic(reader, config);
+  read_cache(reader, config);
   POSTERN_CHECK(reader.finish(log));
   while (config.gateway_url.ends_with('/')) config.gateway_url.pop_back();
   return config;
@@ -193,6 +211,9 @@ Status check_complete(const Config& config) {
   }
   if (config.caches_artifacts && !config.proxies_artifacts) {
     return invalid("ArtifactsCache.Enabled needs Features.ArtifactsProxy.Enabled");
+  }
+  if (config.serves_verified_only && config.proxies_artifacts && !config.caches_artifacts) {
+    return invalid("Postern.Cache.Serve is verified-only, which needs ArtifactsCache.Enabled");
   }
   if (config.rebinding == Rebinding::approved && config.approved_path.empty()) {
     return missing("Postern.Binding.ApprovedPath", "the rebinding policy is \"approved\"");

@@ -65,6 +65,11 @@ struct Config {
   std::string approved_path;       ///< fingerprints that may take over an identity, one per line
   std::uint64_t cache_bytes_max = std::uint64_t{16} << 30;
   std::uint64_t cache_segment_bytes = std::uint64_t{1} << 30;
+  bool serves_verified_only = false;
+  unsigned cache_keep_last = 0;
+  std::chrono::seconds scrub_interval = std::chrono::days(7);  ///< zero: never
+  std::chrono::seconds cache_retry_pause = std::chrono::minutes(1);
+  std::vector<std::string> artifact_verify_keys;  ///< PEM files
   std::uint64_t free_bytes_min = std::uint64_t{256} << 20;
   /// Where operators' commands ask; empty in the file: see control_sockets().
   std::string control_socket;

@@ -4,6 +4,7 @@
 #include "gateway/control/recent_log.hpp"
 #include "gateway/link_secret.hpp"
 #include "gateway/store/tables.hpp"
+#include "gateway/verify_keys.hpp"
 #include "shared/async/service.hpp"
 #include "shared/io/supervisor.hpp"
 #include "shared/transport/tcp.hpp"
@@ -67,11 +68,13 @@ Status serve(Config config, Log& stderr_log) {
   POSTERN_CHECK(open_directory(config.state_directory));  // makes it
   POSTERN_TRY(const auto state, open_lmdb_database({.path = config.state_directory + "/state",
                                                     .tables = {kTables.begin(), kTables.end()},
-                                                    .schema_version = kSchemaVersion},
+                                                    .schema_version = kSchemaVersion,
+                                                    .migrations = migrations()},
                                                    clock, log));
   POSTERN_TRY(const auto chunks, open_chunks(config, clock, log));
   POSTERN_TRY(trust, Trust::load(config, files, clock, log));
   POSTERN_TRY(auto link_secret, load_link_secret(config, random));
+  POSTERN_TRY(auto verify_keys, load_verify_keys(config));
   POSTERN_TRY(const auto app, App::make({.network = network,
                                          .clock = clock,
                                          .random = random,
@@ -85,7 +88,7 @@ Status serve(Config config, Log& stderr_log) {
                                          .version = POSTERN_VERSION,
                                          .recent = log,
                                          .supervisor = supervisor},
-                                        config, std::move(link_secret)));
+                                        config, std::move(link_secret), std::move(verify_keys)));
   POSTERN_TRY(const App::Listening listening, app->listen());
   log_started(listening, config, log);
   tell(supervisor.ready(fmt::format("Serving at {}", where(listening))), log);
