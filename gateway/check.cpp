@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gateway/verify_keys.hpp"
 #include "shared/crypto/certificate.hpp"
 #include "shared/crypto/keys.hpp"
 #include "shared/http/url.hpp"
@@ -96,6 +97,10 @@ class Findings {
       add(key_key, fmt::format("{} can be read or written by everybody on this machine", key_path));
     }
   }
+  Status check_verify_keys() const {
+    auto keys = load_verify_keys(config_);
+    return keys ? Status{} : Status(std::move(keys).error());
+  }
   void look_at_certificates() {
     if (config_.https.enabled) {
       look_at_pair("HTTPS.ServerCertificate", config_.server_certificate, "HTTPS.ServerKey",
@@ -104,8 +109,10 @@ class Findings {
     look_at_pair("Postern.Upstream.Certificate", config_.upstream_certificate, "Postern.Upstream.Key",
                  config_.upstream_key);
     certificates_in("UpstreamServer.CACertificate", config_.upstream_ca);
+    note("", check_verify_keys());
     if (!config_.mtls) return;
     certificates_in("Features.mTLS.CACertificate", config_.device_ca);
+    for (const std::string& path : config_.device_cas) certificates_in("Postern.mTLS.CACertificates", path);
     content_of("Features.mTLS.BlacklistPath", config_.blacklist_path);
     content_of("Postern.Binding.ApprovedPath", config_.approved_path);
   }

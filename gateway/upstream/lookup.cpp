@@ -36,8 +36,11 @@ net::awaitable<Result<std::vector<CachedArtifact>>> ArtifactLookup::resolve(std:
     }
     POSTERN_CO_TRY(const auto found, co_await finder_->find_by_name(name_or_url));
     for (const FoundArtifact& artifact : found) {
-      POSTERN_CO_TRY(artifacts.emplace_back(),
+      POSTERN_CO_TRY(CachedArtifact described,
                      describe_artifact(upstream_.origin(), artifact.id, artifact.name, artifact.uri));
+      described.expected_size_bytes = artifact.size_bytes;
+      described.expected_digest = artifact.digest;
+      artifacts.push_back(std::move(described));
     }
   }
   for (const CachedArtifact& artifact : artifacts) POSTERN_CO_CHECK(co_await catalog_.note_source(artifact));
@@ -52,6 +55,8 @@ net::awaitable<Status> ArtifactLookup::renew(ArtifactKey key) {
   }
   POSTERN_CO_TRY(FoundArtifact found, co_await finder_->find_by_id(known->artifact_id));
   known->source_uri = std::move(found.uri);
+  if (found.size_bytes > 0) known->expected_size_bytes = found.size_bytes;
+  if (found.digest) known->expected_digest = found.digest;
   log_.info("upstream.link_found", {{"artifact", known->name}});
   co_return co_await catalog_.note_source(*std::move(known));
 }
