@@ -10,7 +10,7 @@ constexpr Duration kGrace = std::chrono::seconds(1);
 PrefetchActions actions_on(Keeper& keeper, ArtifactLookup& lookup) {
   return {.resolve = [&lookup](std::string what) { return lookup.resolve(std::move(what)); },
           .start = [&keeper](ArtifactKey key) { return keeper.prefetch(key); },
-          .cancel = [&keeper](const ArtifactKey& key) { return keeper.cancel_prefetch(key); },
+          .cancel = [&keeper](const ArtifactKey& key) { keeper.cancel_prefetch(key); },
           .list = [&keeper] { return keeper.list(); }};
 }
 

@@ -150,11 +150,7 @@ net::awaitable<Status> Prefetches::cancel(std::uint64_t id) {
   const Prefetch* prefetch = known(id);
   if (prefetch == nullptr) co_return not_found(fmt::format("there is no prefetch {}", id));
   if (prefetch->state == PrefetchState::fetching) {
-    for (const ArtifactKey& key : prefetch->keys) {
-      if (auto ended = actions_.cancel(key); !ended && ended.error().reason != Reason::not_found) {
-        co_return std::move(ended).error();
-      }
-    }
+    for (const ArtifactKey& key : prefetch->keys) actions_.cancel(key);
   }
   prefetches_.erase(id);
   co_return co_await database_.write([&](WriteTxn& txn) { return txn.del(kPrefetches, row_of(id)); });

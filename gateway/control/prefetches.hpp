@@ -35,7 +35,7 @@ struct Prefetch {
 struct PrefetchActions {
   std::function<net::awaitable<Result<std::vector<CachedArtifact>>>(std::string what)> resolve;
   std::function<net::awaitable<Status>(ArtifactKey key)> start;
-  std::function<Status(const ArtifactKey& key)> cancel;
+  std::function<void(const ArtifactKey& key)> cancel;
   std::function<Result<std::vector<KeptArtifact>>()> list;
 };
 

@@ -31,10 +31,7 @@ class PrefetchesTest : public ::testing::Test {
               kept_ = KeptArtifact{.key = key_, .state = KeptState::filling};
               co_return Status{};
             },
-            .cancel = [this](const ArtifactKey&) -> Status {
-              ++cancelled_;
-              return {};
-            },
+            .cancel = [this](const ArtifactKey&) { ++cancelled_; },
             .list = [this]() -> Result<std::vector<KeptArtifact>> {
               if (!kept_) return std::vector<KeptArtifact>{};
               return std::vector{*kept_};
