@@ -141,7 +141,7 @@ class CacheFixture : public ::testing::Test {
     metrics_ = std::make_unique<Metrics>();
     catalog_ = std::make_unique<Catalog>(state_, loop_.clock());
     source_ = std::make_unique<Source>(
-        client_, *catalog_, *metrics_,
+        client_, *catalog_, *metrics_, uplink_,
         [](ArtifactKey) -> net::awaitable<Status> { co_return not_found("no device"); });
     cache_ = std::make_unique<Cache>(*source_, *catalog_, chunks_.get(), pool_, *metrics_, loop_.clock(),
                                      log_, loop_.executor(), std::move(options));
@@ -251,6 +251,7 @@ class CacheFixture : public ::testing::Test {
   std::unique_ptr<ChunkStore> chunks_;
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<Catalog> catalog_;
+  Limiter uplink_{Calendar(), loop_.clock(), log_, loop_.executor()};
   std::unique_ptr<Source> source_;
   std::unique_ptr<Cache> cache_;
   std::unique_ptr<Keeper> keeper_;
