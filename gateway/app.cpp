@@ -9,22 +9,32 @@ constexpr std::string_view kAliveRoute = "/api/internal/v1/gateway/alive";
 
 Result<std::unique_ptr<App>> App::make(const Machine& machine, const Config& config,
                                        Credentials credentials) {
-  auto upstream = http::Url::parse(config.upstream_url);
-  if (!upstream) return std::move(upstream).error().within("UpstreamServer.URL");
-  std::unique_ptr<App> app(new App(machine, config, *upstream, std::move(credentials)));
+  std::vector<http::Url> upstreams;
+  for (const std::string& text : config.upstream_urls) {
+    auto url = http::Url::parse(text);
+    if (!url) {
+      return std::move(url).error().within(upstreams.empty() ? "UpstreamServer.URL"
+                                                             : "Postern.Upstream.URLs");
+    }
+    upstreams.push_back(*std::move(url));
+  }
+  std::unique_ptr<App> app(new App(machine, config, std::move(upstreams), std::move(credentials)));
   POSTERN_CHECK(app->bindings_.load());
   return app;
 }
 
-App::App(const Machine& machine, const Config& config, const http::Url& upstream, Credentials credentials)
+App::App(const Machine& machine, const Config& config, std::vector<http::Url> upstreams,
+         Credentials credentials)
     : machine_(machine),
       config_(config),
       signer_(std::move(credentials.link_secret)),
-      upstream_(machine.network, machine.clock, machine.executors,
-                {.url = upstream,
+      upstream_(machine.network, machine.clock, machine.log, machine.executors,
+                {.urls = std::move(upstreams),
                  .tls = credentials.upstream_tls,
                  .artifact_tls = credentials.artifact_tls,
-                 .domain_whitelist = config.domain_whitelist}),
+                 .domain_whitelist = config.domain_whitelist,
+                 .proxies = config.upstream_proxies,
+                 .return_after = config.upstream_return_after}),
       bindings_(machine.state, machine.clock, config.rebinding),
       preauthorizer_(make_preauthorizer()),
       gatekeeper_(config.mtls ? std::make_unique<Gatekeeper>(
@@ -40,15 +50,22 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
       source_(upstream_, catalog_, metrics_, [this](ArtifactKey key) { return links_.renew(key); }),
       cache_(source_, catalog_, machine.chunks, machine.pool, metrics_, machine.clock, machine.log,
              machine.executors.front()),
-      relay_(upstream_, gatekeeper_.get(), links_, metrics_, machine.log, added_attributes()),
+      relay_(upstream_, gatekeeper_.get(), links_, metrics_, machine.clock, machine.log,
+             {.attributes = added_attributes(),
+              .body_max = config.deadlines.body,
+              .tunnels = {.count_max = config.tunnels_max, .idle_max = config.tunnel_idle_max}}),
       download_route_(cache_, signer_, metrics_, machine.clock, machine.log) {
   add_routes();
   const auto serve = [&](http::Router& router, http::TlsSource tls) {
     return std::make_unique<http::Server>(
         machine.network, machine.clock, machine.random, machine.log, machine.executors, handler(router),
-        http::ServerOptions{.tls = std::move(tls), .on_handshake = [this](HandshakeResult result) {
-                              metrics_.handshakes.add({to_string(result)});
-                            }});
+        http::ServerOptions{
+            .tls = std::move(tls),
+            .on_handshake = [this](HandshakeResult result) { metrics_.handshakes.add({to_string(result)}); },
+            .handshake_max = config_.deadlines.handshake,
+            .head_max = config_.deadlines.head,
+            .idle_max = config_.deadlines.idle,
+            .progress_max = config_.deadlines.progress});
   };
   if (config.https.enabled) https_ = serve(device_router_, [tls = credentials.server_tls] { return tls; });
   if (config.http.enabled) http_ = serve(plain_router_, nullptr);
@@ -79,6 +96,16 @@ void App::add_collectors() {
     scrape.gauge("postern_gateway_store_waiting", "Changes of the state that wait for their commit.",
                  stats.waiting);
     scrape.gauge("postern_gateway_store_used_bytes", "Size of the state.", stats.used_bytes);
+    for (const auto& [origin, health] : upstream_.states()) {
+      scrape.gauge("postern_gateway_upstream_up", "Whether the upstream has answered when it was last asked.",
+                   health.standing == Standing::up ? 1 : 0, {{"upstream", origin}});
+      scrape.gauge("postern_gateway_upstream_since_seconds",
+                   "Since when, in seconds since 1970; 0: never asked.",
+                   std::chrono::duration_cast<std::chrono::seconds>(health.since.time_since_epoch()).count(),
+                   {{"upstream", origin}});
+      scrape.counter("postern_gateway_upstream_failures_total", "Requests that it did not answer.",
+                     health.failures, {{"upstream", origin}});
+    }
     if (machine_.chunks != nullptr) {
       scrape.gauge("postern_gateway_cache_used_bytes", "Size of the stored artifacts.",
                    machine_.chunks->used_bytes());
@@ -139,16 +166,19 @@ Result<App::Listening> App::listen() {
     machine_.log.error("gateway.metrics_not_served", {{"error", started.error().what}});
     metrics_server_.reset();
   }
+  upstream_.start();
   return listening;
 }
 
 net::awaitable<Status> App::stop(Duration grace) {
   // Readers that wait for a fill would wait for ever once it has stopped, so fills end first and tell them.
   Status outcome = co_await cache_.stop();
+  relay_.stop();
   for (http::Server* server : {https_.get(), http_.get(), metrics_server_.get()}) {
     if (server == nullptr) continue;
     if (auto stopped = co_await server->stop(grace); !stopped) outcome = std::move(stopped);
   }
+  if (auto stopped = co_await upstream_.stop(); !stopped) outcome = std::move(stopped);
   co_return outcome;
 }
 

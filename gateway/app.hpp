@@ -49,7 +49,8 @@ class App {
   net::awaitable<Status> stop(Duration grace);
 
  private:
-  App(const Machine& machine, const Config& config, const http::Url& upstream, Credentials credentials);
+  App(const Machine& machine, const Config& config, std::vector<http::Url> upstreams,
+      Credentials credentials);
   void add_routes();
   void add_collectors();
   std::vector<AttributeConfig> added_attributes() const;

@@ -133,6 +133,14 @@ net::awaitable<Status> Gatekeeper::note_token(const Admitted& admitted, std::str
   return bindings_.note_token(admitted.identity_hash, std::move(token));
 }
 
+std::string Gatekeeper::device_of(const http::Request& request) const {
+  if (const auto token = device_api::bearer_token(request)) {
+    if (auto identity = bindings_.identity_of(*token)) return *std::move(identity);
+  }
+  const auto certificate = certificate_of(request);
+  return certificate ? certificate->subject : "-";
+}
+
 Status Gatekeeper::check_token(const http::Request& request) const {
   const auto token = device_api::bearer_token(request);
   if (!token) return unauthorized("no token");

@@ -42,6 +42,8 @@ class Gatekeeper {
   /// Whether the token in the request is one that was given to the holder of the connection's certificate.
   /// Errors: unauthorized.
   Status check_token(const http::Request& request) const;
+  /// Whose request it is, for logs: the identity that its token was given to, else its certificate's subject.
+  std::string device_of(const http::Request& request) const;
 
  private:
   net::awaitable<std::function<bool(const Digest&)>> read_approved();
