@@ -164,6 +164,14 @@ class BeastParser final : public Parser::Implementation, private beast::basic_pa
   std::size_t extension_bytes_ = 0;
 };
 
+bool has_bare_line_feed(Bytes bytes) {
+  const std::string_view text = as_text(bytes);
+  for (auto at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at + 1)) {
+    if (at == 0 || text[at - 1] != '\r') return true;
+  }
+  return false;
+}
+
 Error to_error(const error_code& error, const std::string& refusal) {
   if (error == beast::error::header_limit) return rejected(Reason::too_large, "header is too large");
   return invalid(refusal.empty() ? fmt::format("malformed HTTP message: {}", error.message()) : refusal);
@@ -221,6 +229,8 @@ Result<Parser::Progress> Parser::feed_body(Bytes input) {
   error_code error;
   const std::size_t used = parser.put(input, error);
   if (error && error != beast::error::need_more) return to_error(error, parser.refusal);
+  // What waits for more is the line of a chunk or of the trailer. Beast would wait for a proper end of it.
+  if (used == 0 && has_bare_line_feed(input)) return invalid("bare line feed between chunks");
   return Progress{used, parser.piece};
 }
 

@@ -155,8 +155,9 @@ TEST(Parser, RefusesChunksThatCannotBe) {
   const std::string start = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
   for (const std::string& chunks :
        {std::string("11111111111111111\r\nx"), std::string("-1\r\nx"), std::string("0x1\r\nx\r\n\r\n"),
-        std::string("1 \nx\r\n"), std::string("g\r\n"), std::string("1\r\nxy\r\n0\r\n\r\n"),
-        std::string("1\r\nx\n0\r\n\r\n"), "1;" + std::string(300, 'e') + "\r\nx\r\n"}) {
+        std::string("1 \nx\r\n"), std::string("1\nx\n0\n\n"), std::string("g\r\n"),
+        std::string("1\r\nxy\r\n0\r\n\r\n"), std::string("1\r\nx\n0\r\n\r\n"),
+        "1;" + std::string(300, 'e') + "\r\nx\r\n"}) {
     const auto parsed = parse(start + chunks, 4096);
     ASSERT_FALSE(parsed) << chunks;
     EXPECT_EQ(parsed.error().kind, Kind::rejected) << chunks << parsed.error().what;
