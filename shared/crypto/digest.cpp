@@ -9,12 +9,23 @@
 
 namespace postern {
 
+namespace {
+
+/// Looking an algorithm up by its name takes longer than hashing a token with it.
+const EVP_MD* algorithm() {
+  static const EVP_MD* const fetched = EVP_MD_fetch(nullptr, "SHA2-256", nullptr);
+  POSTERN_ASSERT(fetched != nullptr);
+  return fetched;
+}
+
+}  // namespace
+
 void Sha256::Free::operator()(evp_md_ctx_st* context) const {
   EVP_MD_CTX_free(context);
 }
 
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
-  POSTERN_ASSERT(context_ && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1);
+  POSTERN_ASSERT(context_ && EVP_DigestInit_ex(context_.get(), algorithm(), nullptr) == 1);
 }
 Sha256::~Sha256() = default;
 Sha256::Sha256(Sha256&&) noexcept = default;
@@ -28,7 +39,7 @@ Digest Sha256::finish() {
   Digest digest;
   POSTERN_ASSERT(
       EVP_DigestFinal_ex(context_.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr) == 1);
-  POSTERN_ASSERT(EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1);
+  POSTERN_ASSERT(EVP_DigestInit_ex(context_.get(), algorithm(), nullptr) == 1);
   return digest;
 }
 
