@@ -42,19 +42,25 @@ App::App(const Machine& machine, const Config& config, std::vector<http::Url> up
                                     GatekeeperOptions{.name_field = config.binding_name_field,
                                                       .approved_path = config.approved_path})
                               : nullptr),
+      traffic_({.uplink = config.uplink_calendar,
+                .site = config.site_calendar,
+                .downloads_max = config.downloads_max},
+               machine.clock, machine.log, machine.executors.front()),
       catalog_(machine.state, machine.clock),
       links_(upstream_, catalog_, signer_, machine.clock, machine.log,
              {.enabled = config.proxies_artifacts,
               .gateway_url = config.gateway_url,
               .lifetime = config.link_lifetime}),
-      source_(upstream_, catalog_, metrics_, [this](ArtifactKey key) { return links_.renew(key); }),
+      source_(upstream_, catalog_, metrics_, traffic_.uplink,
+              [this](ArtifactKey key) { return links_.renew(key); }),
       cache_(source_, catalog_, machine.chunks, machine.pool, metrics_, machine.clock, machine.log,
              machine.executors.front()),
-      relay_(upstream_, gatekeeper_.get(), links_, metrics_, machine.clock, machine.log,
+      relay_(upstream_, gatekeeper_.get(), links_, traffic_, metrics_, machine.clock, machine.log,
              {.attributes = added_attributes(),
               .body_max = config.deadlines.body,
               .tunnels = {.count_max = config.tunnels_max, .idle_max = config.tunnel_idle_max}}),
-      download_route_(cache_, signer_, metrics_, machine.clock, machine.log) {
+      download_route_(cache_, signer_, traffic_.site, traffic_.admission, metrics_, machine.clock,
+                      machine.log) {
   add_routes();
   const auto serve = [&](http::Router& router, http::TlsSource tls) {
     return std::make_unique<http::Server>(
@@ -62,6 +68,8 @@ App::App(const Machine& machine, const Config& config, std::vector<http::Url> up
         http::ServerOptions{
             .tls = std::move(tls),
             .on_handshake = [this](HandshakeResult result) { metrics_.handshakes.add({to_string(result)}); },
+            .connections_max = config_.connections_max,
+            .handshakes_max = config_.handshakes_max,
             .handshake_max = config_.deadlines.handshake,
             .head_max = config_.deadlines.head,
             .idle_max = config_.deadlines.idle,
@@ -74,6 +82,7 @@ App::App(const Machine& machine, const Config& config, std::vector<http::Url> up
 }
 
 void App::add_collectors() {
+  metrics_.collect([this](Scrape& scrape) { traffic_.collect(scrape); });
   metrics_.collect([this](Scrape& scrape) {
     scrape.gauge("postern_gateway_build_info", "Which program this is; always 1.", 1,
                  {{"version", machine_.version}});
@@ -167,6 +176,7 @@ Result<App::Listening> App::listen() {
     metrics_server_.reset();
   }
   upstream_.start();
+  traffic_.start();
   return listening;
 }
 
@@ -179,6 +189,7 @@ net::awaitable<Status> App::stop(Duration grace) {
     if (auto stopped = co_await server->stop(grace); !stopped) outcome = std::move(stopped);
   }
   if (auto stopped = co_await upstream_.stop(); !stopped) outcome = std::move(stopped);
+  if (auto stopped = co_await traffic_.stop(); !stopped) outcome = std::move(stopped);
   co_return outcome;
 }
 

@@ -6,6 +6,7 @@
 #include "gateway/config.hpp"
 #include "gateway/download.hpp"
 #include "gateway/relay/relay.hpp"
+#include "gateway/traffic/traffic.hpp"
 #include "shared/http/server.hpp"
 
 namespace postern::gateway {
@@ -65,6 +66,7 @@ class App {
   Bindings bindings_;
   std::unique_ptr<Preauthorizer> preauthorizer_;
   std::unique_ptr<Gatekeeper> gatekeeper_;
+  TrafficControl traffic_;
   Catalog catalog_;
   Links links_;
   Source source_;

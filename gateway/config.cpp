@@ -128,6 +128,30 @@ void complete_upstreams(ConfigReader& reader, Config& config) {
   }
 }
 
+void read_calendar(ConfigReader& reader, const std::string& key, std::string_view variable,
+                   Calendar& calendar) {
+  std::string text;
+  reader.string(key, variable, &text);
+  if (auto parsed = Calendar::parse(text)) {
+    calendar = *std::move(parsed);
+  } else {
+    reader.fail(key, parsed.error().what);
+  }
+}
+
+void read_traffic(ConfigReader& reader, Config& config) {
+  const std::string traffic = "Postern.Traffic.";
+  read_calendar(reader, traffic + "Uplink", "POSTERN_GATEWAY_TRAFFIC_UPLINK", config.uplink_calendar);
+  read_calendar(reader, traffic + "Site", "POSTERN_GATEWAY_TRAFFIC_SITE", config.site_calendar);
+  reader.string(traffic + "TimeZone", "POSTERN_GATEWAY_TRAFFIC_TIME_ZONE", &config.time_zone);
+  reader.integer(traffic + "DownloadsMax", "POSTERN_GATEWAY_TRAFFIC_DOWNLOADS_MAX", &config.downloads_max,
+                 std::size_t{0}, std::size_t{1} << 20);
+  reader.integer(traffic + "ConnectionsMax", "POSTERN_GATEWAY_TRAFFIC_CONNECTIONS_MAX",
+                 &config.connections_max, std::size_t{1}, std::size_t{1} << 20);
+  reader.integer(traffic + "HandshakesMax", "POSTERN_GATEWAY_TRAFFIC_HANDSHAKES_MAX", &config.handshakes_max,
+                 std::size_t{1}, std::size_t{1} << 20);
+}
+
 void read_own(ConfigReader& reader, Config& config) {
   std::string rebinding(to_string(config.rebinding));
   reader.string("Postern.StateDirectory", "POSTERN_GATEWAY_STATE_DIRECTORY", &config.state_directory);
@@ -174,6 +198,7 @@ Result<Config> load_config(const std::string& path, const Environment& environme
   read_proxies(reader, environment, config);
   read_relay(reader, config);
   complete_upstreams(reader, config);
+  read_traffic(reader, config);
   POSTERN_CHECK(reader.finish(log));
   while (config.gateway_url.ends_with('/')) config.gateway_url.pop_back();
   return config;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gateway/admission/binding.hpp"
+#include "gateway/traffic/calendar.hpp"
 #include "shared/base/config.hpp"
 #include "shared/http/proxy.hpp"
 
@@ -80,6 +81,12 @@ struct Config {
   std::uint64_t cache_bytes_max = std::uint64_t{16} << 30;
   std::uint64_t cache_segment_bytes = std::uint64_t{1} << 30;
   std::uint64_t free_bytes_min = std::uint64_t{256} << 20;
+  Calendar uplink_calendar;              ///< rates of what comes from the upstream
+  Calendar site_calendar;                ///< rates of what goes to the devices
+  std::string time_zone;                 ///< in which they count; empty: the machine's
+  std::size_t downloads_max = 10'000;    ///< at a time; 0: no bound
+  std::size_t connections_max = 10'000;  ///< of devices
+  std::size_t handshakes_max = 64;       ///< at a time, for each thread
   unsigned threads = 0;
   unsigned pool_threads = 2;
   std::chrono::seconds stop_grace{10};

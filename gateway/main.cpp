@@ -58,6 +58,7 @@ void log_started(const App::Listening& listening, const Config& config, Log& log
 Status serve(const Config& config, Log& log) {
   POSTERN_CHECK(check_complete(config));
   raise_file_limit(log);
+  if (!config.time_zone.empty()) POSTERN_CHECK(use_time_zone(config.time_zone));
   SystemClock clock;
   SystemRandom random;
   SystemNetwork network;

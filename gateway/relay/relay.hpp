@@ -6,6 +6,7 @@
 #include "gateway/metrics.hpp"
 #include "gateway/relay/links.hpp"
 #include "gateway/relay/tunnels.hpp"
+#include "gateway/traffic/traffic.hpp"
 #include "shared/http/router.hpp"
 
 namespace postern::gateway {
@@ -22,11 +23,12 @@ struct RelayOptions {
 class Relay {
  public:
   /// Without a gatekeeper (no mTLS) everybody is let through.
-  Relay(Upstream& upstream, Gatekeeper* gatekeeper, Links& links, Metrics& metrics, Clock& clock, Log& log,
-        RelayOptions options)
+  Relay(Upstream& upstream, Gatekeeper* gatekeeper, Links& links, TrafficControl& traffic, Metrics& metrics,
+        Clock& clock, Log& log, RelayOptions options)
       : upstream_(upstream),
         gatekeeper_(gatekeeper),
         links_(links),
+        traffic_(traffic),
         metrics_(metrics),
         clock_(clock),
         log_(log),
@@ -48,6 +50,8 @@ class Relay {
   net::awaitable<Result<std::string>> read(http::Body& body, std::size_t size_max);
   net::awaitable<http::Response> authenticate(http::Request& request, std::string body);
   net::awaitable<http::Response> poll(http::Request& request, std::string body);
+  /// Too much is under way: the device will ask again (decision 5).
+  bool must_wait(const http::Request& request, const boost::json::value& instruction);
   net::awaitable<http::Response> take_inventory(http::Request& request, std::string body);
   net::awaitable<http::Response> take_log(http::Request& request, std::string body);
   net::awaitable<http::Response> pass(http::Request& request, std::string body);
@@ -66,6 +70,7 @@ class Relay {
   Upstream& upstream_;
   Gatekeeper* gatekeeper_;
   Links& links_;
+  TrafficControl& traffic_;
   Metrics& metrics_;
   Clock& clock_;
   Log& log_;
