@@ -15,25 +15,33 @@ constexpr std::string_view kAliveRoute = "/api/internal/v1/gateway/alive";
 Result<std::unique_ptr<App>> App::make(const Machine& machine, const Config& config,
                                        std::vector<std::byte> link_secret,
                                        std::vector<PublicKey> verify_keys) {
-  auto upstream = http::Url::parse(config.upstream_url);
-  if (!upstream) return std::move(upstream).error().within("UpstreamServer.URL");
-  std::unique_ptr<App> app(
-      new App(machine, config, *upstream, std::move(link_secret), std::move(verify_keys)));
+  std::vector<http::Url> upstreams;
+  for (const std::string& text : config.upstream_urls) {
+    auto url = http::Url::parse(text);
+    if (!url) {
+      return std::move(url).error().within(upstreams.empty() ? "UpstreamServer.URL"
+                                                             : "Postern.Upstream.URLs");
+    }
+    upstreams.push_back(*std::move(url));
+  }
+  std::unique_ptr<App> app(new App(machine, config, std::move(upstreams), std::move(link_secret), std::move(verify_keys)));
   POSTERN_CHECK(app->bindings_.load());
   POSTERN_CHECK(app->control_.load());
   return app;
 }
 
-App::App(const Machine& machine, const Config& config, const http::Url& upstream,
+App::App(const Machine& machine, const Config& config, std::vector<http::Url> upstreams,
          std::vector<std::byte> link_secret, std::vector<PublicKey> verify_keys)
     : machine_(machine),
       config_(config),
       signer_(std::move(link_secret)),
-      upstream_(machine.network, machine.clock, machine.executors,
-                {.url = upstream,
+      upstream_(machine.network, machine.clock, machine.log, machine.executors,
+                {.urls = std::move(upstreams),
                  .tls = [&trust = machine.trust] { return trust.upstream_tls(); },
                  .artifact_tls = [&trust = machine.trust] { return trust.artifact_tls(); },
-                 .domain_whitelist = config.domain_whitelist}),
+                 .domain_whitelist = config.domain_whitelist,
+                 .proxies = config.upstream_proxies,
+                 .return_after = config.upstream_return_after}),
       session_(upstream_, machine.log, config.mender_username, config.mender_password),
       bindings_(machine.state, machine.clock, config.rebinding),
       preauthorizer_(make_preauthorizer()),
@@ -63,7 +71,10 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
       cache_(source_, catalog_, machine.chunks, machine.pool, metrics_, machine.clock, machine.log,
              machine.executors.front(), cache_options(std::move(verify_keys))),
       keeper_(cache_, catalog_, machine.chunks, machine.pool, machine.log),
-      relay_(upstream_, gatekeeper_.get(), links_, traffic_, metrics_, machine.log, added_attributes()),
+      relay_(upstream_, gatekeeper_.get(), links_, traffic_, metrics_, machine.clock, machine.log,
+             {.attributes = added_attributes(),
+              .body_max = config.deadlines.body,
+              .tunnels = {.count_max = config.tunnels_max, .idle_max = config.tunnel_idle_max}}),
       download_route_(cache_, signer_, traffic_.site, traffic_.admission, metrics_, machine.clock,
                       machine.log),
       started_(machine.clock.wall()),
@@ -89,7 +100,11 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
             .on_handshake = [this](HandshakeResult result) { metrics_.handshakes.add({to_string(result)}); },
             .should_end = [this](auto chain) { return machine_.trust.should_end(chain); },
             .connections_max = config_.connections_max,
-            .handshakes_max = config_.handshakes_max});
+            .handshakes_max = config_.handshakes_max,
+            .handshake_max = config_.deadlines.handshake,
+            .head_max = config_.deadlines.head,
+            .idle_max = config_.deadlines.idle,
+            .progress_max = config_.deadlines.progress});
   };
   if (config.https.enabled) https_ = serve(device_router_, [this] { return machine_.trust.server_tls(); });
   if (config.http.enabled) http_ = serve(plain_router_, nullptr);
@@ -128,6 +143,16 @@ void App::add_collectors() {
     scrape.gauge("postern_gateway_store_waiting", "Changes of the state that wait for their commit.",
                  stats.waiting);
     scrape.gauge("postern_gateway_store_used_bytes", "Size of the state.", stats.used_bytes);
+    for (const auto& [origin, health] : upstream_.states()) {
+      scrape.gauge("postern_gateway_upstream_up", "Whether the upstream has answered when it was last asked.",
+                   health.standing == Standing::up ? 1 : 0, {{"upstream", origin}});
+      scrape.gauge("postern_gateway_upstream_since_seconds",
+                   "Since when, in seconds since 1970; 0: never asked.",
+                   std::chrono::duration_cast<std::chrono::seconds>(health.since.time_since_epoch()).count(),
+                   {{"upstream", origin}});
+      scrape.counter("postern_gateway_upstream_failures_total", "Requests that it did not answer.",
+                     health.failures, {{"upstream", origin}});
+    }
   });
 }
 
@@ -315,6 +340,7 @@ Result<App::Listening> App::listen_all() {
   machine_.trust.start(machine_.executors.front(), machine_.pool, [this] {
     if (https_) https_->end_connections([this](auto chain) { return machine_.trust.should_end(chain); });
   });
+  upstream_.start();
   traffic_.start();
   return listening;
 }
@@ -328,6 +354,7 @@ net::awaitable<Status> App::stop(Duration grace) {
   // Readers that wait for a fill would wait for ever once it has stopped, so fills end first and tell them.
   note(co_await cache_.stop());
   note(co_await machine_.trust.stop());
+  relay_.stop();
   for (http::Server* server : {https_.get(), http_.get(), metrics_server_.get()}) {
     if (server == nullptr) continue;
     note(co_await server->stop(grace));
@@ -336,6 +363,7 @@ net::awaitable<Status> App::stop(Duration grace) {
   scope_.stop(net::cancellation_type::terminal);
   note(co_await scope_.join(machine_.clock, std::chrono::seconds(5)));
   note(co_await loops_.stop());
+  note(co_await upstream_.stop());
   note(co_await traffic_.stop());
   co_return outcome;
 }

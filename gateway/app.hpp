@@ -56,7 +56,7 @@ class App {
   net::awaitable<Status> stop(Duration grace);
 
  private:
-  App(const Machine& machine, const Config& config, const http::Url& upstream,
+  App(const Machine& machine, const Config& config, std::vector<http::Url> upstreams,
       std::vector<std::byte> link_secret, std::vector<PublicKey> verify_keys);
   CacheOptions cache_options(std::vector<PublicKey> verify_keys) const;
   /// Has the upstream asked, beside a poll, what an artifact has to be.

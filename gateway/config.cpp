@@ -72,6 +72,69 @@ void read_device_trust(ConfigReader& reader, Config& config) {
   reader.boolean("Postern.mTLS.RequireCRL", "POSTERN_GATEWAY_MTLS_REQUIRE_CRL", &config.require_crl);
 }
 
+/// The first of these variables that is set.
+std::string from_environment(const Environment& environment, std::initializer_list<std::string_view> names) {
+  for (const std::string_view name : names) {
+    if (auto value = environment(name)) return *std::move(value);
+  }
+  return {};
+}
+
+/// Our own keys win over the variables that all programs share.
+void read_proxies(ConfigReader& reader, const Environment& environment, Config& config) {
+  std::string https = from_environment(environment, {"HTTPS_PROXY", "https_proxy"});
+  std::string http = from_environment(environment, {"HTTP_PROXY", "http_proxy"});
+  std::string exceptions = from_environment(environment, {"NO_PROXY", "no_proxy"});
+  std::string proxy;
+  std::vector<std::string> no_proxy;
+  reader.string("Postern.Upstream.Proxy", "POSTERN_GATEWAY_UPSTREAM_PROXY", &proxy);
+  reader.strings("Postern.Upstream.NoProxy", "POSTERN_GATEWAY_UPSTREAM_NO_PROXY", &no_proxy);
+  if (!proxy.empty()) https = http = proxy;
+  if (!no_proxy.empty()) exceptions = fmt::format("{}", fmt::join(no_proxy, " "));
+  auto settings = http::ProxySettings::make(https, http, exceptions);
+  if (settings) {
+    config.upstream_proxies = *std::move(settings);
+  } else {
+    reader.fail("Postern.Upstream.Proxy, .NoProxy, or HTTPS_PROXY, HTTP_PROXY, NO_PROXY",
+                settings.error().what);
+  }
+}
+
+void read_relay(ConfigReader& reader, Config& config) {
+  reader.strings("Postern.Upstream.URLs", "POSTERN_GATEWAY_UPSTREAM_URLS", &config.upstream_urls);
+  reader.duration("Postern.Upstream.ReturnAfter", "POSTERN_GATEWAY_UPSTREAM_RETURN_AFTER",
+                  &config.upstream_return_after, 1s, 24h);
+  reader.integer("Postern.Relay.TunnelsMax", "POSTERN_GATEWAY_RELAY_TUNNELS_MAX", &config.tunnels_max,
+                 std::size_t{0}, std::size_t{1} << 20);
+  reader.duration("Postern.Relay.TunnelIdleMax", "POSTERN_GATEWAY_RELAY_TUNNEL_IDLE_MAX",
+                  &config.tunnel_idle_max, 1s, 24h);
+  const auto deadline = [&](std::string_view name, std::string_view variable,
+                            std::chrono::milliseconds& value) {
+    reader.duration(fmt::format("Postern.Deadlines.{}", name),
+                    fmt::format("POSTERN_GATEWAY_DEADLINES_{}", variable), &value, 100ms, 24h);
+  };
+  deadline("Handshake", "HANDSHAKE", config.deadlines.handshake);
+  deadline("Head", "HEAD", config.deadlines.head);
+  deadline("Idle", "IDLE", config.deadlines.idle);
+  deadline("Progress", "PROGRESS", config.deadlines.progress);
+  deadline("Body", "BODY", config.deadlines.body);
+}
+
+/// The preferred upstream first, each once.
+void complete_upstreams(ConfigReader& reader, Config& config) {
+  constexpr std::size_t kUpstreamsMax = 8;
+  auto& urls = config.upstream_urls;
+  std::erase(urls, config.upstream_url);
+  if (config.upstream_url.empty() && !urls.empty()) {
+    config.upstream_url = urls.front();
+  } else if (!config.upstream_url.empty()) {
+    urls.insert(urls.begin(), config.upstream_url);
+  }
+  if (urls.size() > kUpstreamsMax) {
+    reader.fail("Postern.Upstream.URLs", fmt::format("must not be more than {}", kUpstreamsMax));
+  }
+}
+
 void read_calendar(ConfigReader& reader, const std::string& key, std::string_view variable,
                    Calendar& calendar) {
   std::string text;
@@ -172,6 +235,9 @@ Result<Config> load_config(const std::string& path, const Environment& environme
   read_upstream(reader, config);
   read_own(reader, config);
   read_control(reader, config);
+  read_proxies(reader, environment, config);
+  read_relay(reader, config);
+  complete_upstreams(reader, config);
   read_traffic(reader, config);
   read_cache(reader, config);
   POSTERN_CHECK(reader.finish(log));

@@ -8,6 +8,7 @@
 #include "gateway/admission/binding.hpp"
 #include "gateway/traffic/calendar.hpp"
 #include "shared/base/config.hpp"
+#include "shared/http/proxy.hpp"
 
 namespace postern::gateway {
 
@@ -19,6 +20,15 @@ struct ListenerConfig {
 struct AttributeConfig {
   std::string name;
   std::string value;
+};
+
+/// How long devices may take.
+struct DeadlineConfig {
+  std::chrono::milliseconds handshake = std::chrono::seconds(30);
+  std::chrono::milliseconds head = std::chrono::seconds(30);      ///< of a request, from its first byte
+  std::chrono::milliseconds idle = std::chrono::minutes(3);       ///< between requests
+  std::chrono::milliseconds progress = std::chrono::seconds(60);  ///< for one piece of a body, in or out
+  std::chrono::milliseconds body = std::chrono::minutes(5);       ///< of a request, or of an answer, in all
 };
 
 struct Config {
@@ -57,6 +67,12 @@ struct Config {
   std::string state_directory = "/var/lib/postern-gateway";
   std::string upstream_certificate;  ///< our own, for postern-cloud
   std::string upstream_key;
+  std::vector<std::string> upstream_urls;  ///< upstream_url first, then those that stand in for it
+  http::ProxySettings upstream_proxies;
+  std::chrono::seconds upstream_return_after = std::chrono::minutes(5);
+  std::size_t tunnels_max = 4096;
+  std::chrono::seconds tunnel_idle_max = std::chrono::minutes(10);
+  DeadlineConfig deadlines;
   std::vector<std::string> device_cas;   ///< further files
   std::vector<std::string> device_crls;  ///< files, or directories of files
   bool require_crl = false;

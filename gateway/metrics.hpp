@@ -41,6 +41,14 @@ class Metrics : public MetricRegistry {
   Counter pass_throughs{*this, "postern_gateway_pass_throughs_total", "Downloads that went past the cache."};
   CounterFamily handshakes{
       *this, "postern_gateway_handshakes_total", "TLS handshakes of devices, by result.", {"result"}};
+  Counter tunnels_opened{*this, "postern_gateway_tunnels_opened_total",
+                         "WebSockets of devices that were opened."};
+  Counter tunnels_refused{*this, "postern_gateway_tunnels_refused_total",
+                          "WebSockets of devices that were refused because there were too many."};
+  Counter tunnel_up_bytes{*this, "postern_gateway_tunnel_up_bytes_total",
+                          "Bytes from devices through WebSockets."};
+  Counter tunnel_down_bytes{*this, "postern_gateway_tunnel_down_bytes_total",
+                            "Bytes to devices through WebSockets."};
 
  private:
   struct Counts {

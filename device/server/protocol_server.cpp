@@ -160,6 +160,7 @@ net::awaitable<Result<Answer>> ProtocolServer::send(const http::Url& base, const
   url.target += call.path;
   http::Request request;
   request.method = call.method;
+  request.may_repeat = true;  // nothing that a device says means more when it is said twice
   request.headers = std::move(headers);
   request.headers.add("User-Agent", "postern-device/" + options_.version);
   request.headers.add("Accept", "application/json");

@@ -170,6 +170,14 @@ TokenStanding Bindings::standing(std::string_view token, const CertificateIdenti
   return binding != nullptr && binding->is_held_by(certificate) ? TokenStanding::own : TokenStanding::foreign;
 }
 
+std::optional<std::string> Bindings::identity_of(std::string_view token) const {
+  const Digest digest = sha256(as_bytes(token));
+  const std::shared_lock lock(mutex_);
+  const auto found = by_token_.find(digest);
+  const Binding* binding = found == by_token_.end() ? nullptr : find(found->second);
+  return binding == nullptr ? std::nullopt : std::optional(binding->identity);
+}
+
 std::size_t Bindings::size() const {
   const std::shared_lock lock(mutex_);
   return by_identity_.size();

@@ -47,6 +47,9 @@ class Bindings {
 
   TokenStanding standing(std::string_view token, const CertificateIdentity& certificate) const;
 
+  /// The identity that a token was given to, as canonical JSON.
+  std::optional<std::string> identity_of(std::string_view token) const;
+
   std::size_t size() const;
 
  private:

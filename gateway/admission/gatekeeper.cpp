@@ -10,6 +10,7 @@ namespace {
 
 constexpr Duration kReconsiderInterval = std::chrono::minutes(1);
 constexpr std::size_t kReconsideredMax = 10'000;
+constexpr std::size_t kIdentifiedMax = 10'000;
 
 }  // namespace
 
@@ -22,9 +23,21 @@ Gatekeeper::Gatekeeper(Bindings& bindings, Preauthorizer& preauthorizer, Pool& p
       log_(log),
       options_(std::move(options)) {}
 
-Result<CertificateIdentity> Gatekeeper::certificate_of(const http::Request& request) const {
+Result<std::shared_ptr<const CertificateIdentity>> Gatekeeper::certificate_of(
+    const http::Request& request) const {
   if (request.certificate == nullptr) return unauthorized("the connection has no client certificate");
-  return identify(*request.certificate, options_.name_field);
+  const Digest fingerprint = request.certificate->fingerprint();
+  {
+    const std::shared_lock lock(identified_mutex_);
+    const auto found = identified_.find(fingerprint);
+    if (found != identified_.end()) return found->second;
+  }
+  POSTERN_TRY(CertificateIdentity identity, identify(*request.certificate, options_.name_field));
+  auto kept = std::make_shared<const CertificateIdentity>(std::move(identity));
+  const std::lock_guard lock(identified_mutex_);
+  if (identified_.size() >= kIdentifiedMax) identified_.clear();
+  identified_[fingerprint] = kept;
+  return kept;
 }
 
 net::awaitable<std::function<bool(const Digest&)>> Gatekeeper::read_approved() {
@@ -45,7 +58,8 @@ net::awaitable<std::function<bool(const Digest&)>> Gatekeeper::read_approved() {
 
 net::awaitable<Result<Gatekeeper::Admitted>> Gatekeeper::admit(const http::Request& request,
                                                                std::string_view body) {
-  POSTERN_CO_TRY(const CertificateIdentity certificate, certificate_of(request));
+  POSTERN_CO_TRY(const auto shown, certificate_of(request));
+  const CertificateIdentity& certificate = *shown;
   POSTERN_CO_TRY(AuthRequest device,
                  device_api::decode_auth_request(body, request.headers.find("X-MEN-Signature")));
   POSTERN_CO_TRY(const PublicKey key, PublicKey::from_pem(device.public_key_pem));
@@ -115,10 +129,19 @@ net::awaitable<Status> Gatekeeper::note_token(const Admitted& admitted, std::str
   return bindings_.note_token(admitted.identity_hash, std::move(token));
 }
 
+std::string Gatekeeper::device_of(const http::Request& request) const {
+  if (const auto token = device_api::bearer_token(request)) {
+    if (auto identity = bindings_.identity_of(*token)) return *std::move(identity);
+  }
+  const auto certificate = certificate_of(request);
+  return certificate ? (*certificate)->subject : "-";
+}
+
 Status Gatekeeper::check_token(const http::Request& request) const {
   const auto token = device_api::bearer_token(request);
   if (!token) return unauthorized("no token");
-  POSTERN_TRY(const CertificateIdentity certificate, certificate_of(request));
+  POSTERN_TRY(const auto shown, certificate_of(request));
+  const CertificateIdentity& certificate = *shown;
   switch (bindings_.standing(*token, certificate)) {
     case TokenStanding::own:
       return {};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <shared_mutex>
 
 #include "gateway/admission/bindings.hpp"
 #include "gateway/admission/preauthorizer.hpp"
@@ -42,10 +43,13 @@ class Gatekeeper {
   /// Whether the token in the request is one that was given to the holder of the connection's certificate.
   /// Errors: unauthorized.
   Status check_token(const http::Request& request) const;
+  /// Whose request it is, for logs: the identity that its token was given to, else its certificate's subject.
+  std::string device_of(const http::Request& request) const;
 
  private:
   net::awaitable<std::function<bool(const Digest&)>> read_approved();
-  Result<CertificateIdentity> certificate_of(const http::Request& request) const;
+  /// Errors: unauthorized.
+  Result<std::shared_ptr<const CertificateIdentity>> certificate_of(const http::Request& request) const;
   /// Errors: transient, for whatever went wrong between us and the upstream; it is logged.
   net::awaitable<Result<Preauthorization>> ask_upstream(const AuthRequest& device, bool is_ours);
   net::awaitable<Status> preauthorize(const AuthRequest& device, bool is_ours);
@@ -56,6 +60,11 @@ class Gatekeeper {
   Clock& clock_;
   Log& log_;
   const GatekeeperOptions options_;
+
+  /// What was found out about certificates, by fingerprint: taking out the key costs more than all the rest
+  /// of a request. Bounded.
+  mutable std::shared_mutex identified_mutex_;
+  mutable std::map<Digest, std::shared_ptr<const CertificateIdentity>> identified_;
 
   std::mutex mutex_;
   std::map<Digest, SteadyTime> reconsidered_;  ///< when; bounded

@@ -19,7 +19,7 @@ Result<CachedArtifact> Links::describe(const InstructionLink& link, const http::
   // Without a name for the artifact, its place without the signature is the most stable thing there is.
   const std::string id = !link.artifact_id.empty()
                              ? link.artifact_id
-                             : url.origin() + url.target.substr(0, url.target.find('?'));
+                             : upstream_.origin_of(url) + url.target.substr(0, url.target.find('?'));
   return CachedArtifact{.key = artifact_key(upstream_.origin(), id),
                         .upstream = upstream_.origin(),
                         .artifact_id = id,

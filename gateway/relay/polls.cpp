@@ -7,6 +7,7 @@ http::Request Poll::to_request() const {
   request.method = method;
   request.target = target;
   request.headers = headers;
+  request.may_repeat = true;
   request.body = std::make_unique<http::TextBody>(body);
   return request;
 }

@@ -2,40 +2,53 @@
 
 #include <charconv>
 
-#include "shared/base/text.hpp"
 #include "shared/http/answer.hpp"
 
 namespace postern::gateway {
 namespace {
 
-constexpr std::array<std::string_view, 11> kOfTheConnection{
-    "connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",
-    "te",         "trailer",    "upgrade",          "transfer-encoding",  "content-length",
-    "expect"};
+constexpr std::array<std::string_view, 12> kOfTheConnection{
+    "connection", "keep-alive",    "proxy-connection", "proxy-authenticate", "proxy-authorization",
+    "te",         "trailer",       "upgrade",          "transfer-encoding",  "content-length",
+    "expect",     "http2-settings"};
+/// What would tell the upstream of us, or what only a trusted proxy may say (device-protocol 8.3).
+constexpr std::array<std::string_view, 5> kOfProxies{"host", "accept-encoding", "forwarded", "x-real-ip",
+                                                     "via"};
+constexpr std::string_view kForwarded = "x-forwarded-";
+
+bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
+  return std::ranges::any_of(names,
+                             [&](std::string_view other) { return http::equal_ignoring_case(name, other); });
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t";
+  const auto begin = text.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
+}
 
 /// Names that the Connection field lists, besides those that always end here.
-std::vector<std::string> named_by_connection(const http::Headers& headers) {
-  std::vector<std::string> names;
-  for (std::string_view list : headers.find_all("Connection")) {
-    while (!list.empty()) {
+std::vector<std::string_view> named_by_connection(const http::Headers& headers) {
+  std::vector<std::string_view> names;
+  for (const auto& [field, value] : headers) {
+    if (!http::equal_ignoring_case(field, "Connection")) continue;
+    for (std::string_view list = value; !list.empty();) {
       const std::size_t end = std::min(list.find(','), list.size());
-      std::string_view name = list.substr(0, end);
+      if (const auto name = trimmed(list.substr(0, end)); !name.empty()) names.push_back(name);
       list.remove_prefix(std::min(end + 1, list.size()));
-      while (name.starts_with(' ')) name.remove_prefix(1);
-      while (name.ends_with(' ')) name.remove_suffix(1);
-      names.push_back(to_lower(name));
     }
   }
   return names;
 }
 
-http::Headers end_to_end(const http::Headers& headers) {
+/// Headers without those of this one connection, and without those that `leave_out` is true for.
+template <class LeaveOut>
+http::Headers end_to_end(const http::Headers& headers, LeaveOut leave_out) {
   const auto named = named_by_connection(headers);
   http::Headers out;
   for (const auto& [name, value] : headers) {
-    const std::string lower = to_lower(name);
-    if (std::ranges::find(kOfTheConnection, lower) != kOfTheConnection.end()) continue;
-    if (std::ranges::find(named, lower) != named.end()) continue;
+    if (is_one_of(name, kOfTheConnection) || is_one_of(name, named) || leave_out(name)) continue;
     out.add(name, value);
   }
   return out;
@@ -69,25 +82,25 @@ std::optional<std::string> usable_delay(const http::Headers& headers) {
 }  // namespace
 
 http::Headers headers_for_upstream(const http::Request& request) {
-  http::Headers out;
-  for (const auto& [name, value] : end_to_end(request.headers)) {
-    const std::string lower = to_lower(name);
-    if (lower == "host" || lower == "accept-encoding" || lower == "forwarded" ||
-        lower.starts_with("x-forwarded-")) {
-      continue;
-    }
-    out.add(name, value);
-  }
-  out.set("X-MEN-RequestID", request.id);
+  auto out = end_to_end(request.headers, [](std::string_view name) {
+    return is_one_of(name, kOfProxies) || http::equal_ignoring_case(name, "X-MEN-RequestID") ||
+           http::equal_ignoring_case(name.substr(0, kForwarded.size()), kForwarded);
+  });
+  out.add("X-MEN-RequestID", request.id);
   return out;
 }
 
 http::Headers headers_for_device(const http::Response& response) {
-  http::Headers out = end_to_end(response.headers);
   // Our server sets its own.
-  out.remove("Date");
-  out.remove("X-MEN-RequestID");
-  return out;
+  return end_to_end(response.headers, [](std::string_view name) {
+    return http::equal_ignoring_case(name, "Date") || http::equal_ignoring_case(name, "X-MEN-RequestID");
+  });
+}
+
+bool asks_for_websocket(const http::Request& request) {
+  const auto protocol = request.headers.find("Upgrade");
+  return request.method == "GET" && protocol && http::equal_ignoring_case(trimmed(*protocol), "websocket") &&
+         is_one_of("upgrade", named_by_connection(request.headers));
 }
 
 bool honours_retry_after(const http::Request& request) {

@@ -5,12 +5,15 @@
 
 namespace postern::gateway {
 
-/// The headers of a device's request that go on to the upstream: without those of this one connection (RFC
-/// 9110 7.6.1), without what would let the upstream guess at us (X-Forwarded-*), and without Accept-Encoding,
-/// as answers have to be read here.
+/// The headers of a device's request that go on to the upstream: without those of this one connection and
+/// those that its Connection field names (RFC 9110 7.6.1), without what would let the upstream guess at us
+/// (X-Forwarded-*), and without Accept-Encoding, as answers have to be read here.
 http::Headers headers_for_upstream(const http::Request& request);
 /// The headers of the upstream's answer that go on to the device.
 http::Headers headers_for_device(const http::Response& response);
+
+/// Whether the request asks to go on as a WebSocket (RFC 6455 4.2.1).
+bool asks_for_websocket(const http::Request& request);
 
 /// Whether the client is known to wait as `Retry-After` says (decision 2).
 bool honours_retry_after(const http::Request& request);

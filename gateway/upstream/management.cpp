@@ -7,6 +7,7 @@ namespace postern::gateway {
 http::Request post_json(std::string target, std::string body) {
   http::Request request;
   request.method = "POST";
+  request.may_repeat = true;  // whoever preauthorizes or logs in twice has done it once
   request.target = std::move(target);
   request.headers.set("Content-Type", "application/json");
   request.body = std::make_unique<http::TextBody>(std::move(body));

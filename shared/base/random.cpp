@@ -33,9 +33,9 @@ std::string Random::uuid() {
   fill(raw);
   raw[6] = (raw[6] & std::byte{0x0f}) | std::byte{0x40};
   raw[8] = (raw[8] & std::byte{0x3f}) | std::byte{0x80};
-  const std::string hex = to_hex(raw);
-  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4),
-                     hex.substr(16, 4), hex.substr(20));
+  std::string text = to_hex(raw);
+  for (const std::size_t at : {8U, 13U, 18U, 23U}) text.insert(at, 1, '-');
+  return text;
 }
 
 void SystemRandom::fill(MutableBytes out) {

@@ -59,12 +59,15 @@ net::awaitable<Result<Bytes>> MessageReader::read_body(Stream& stream) {
 }
 
 void append_field(std::string& head, std::string_view name, std::string_view value) {
-  head += name;
-  head += ": ";
-  for (const char c : value) {
-    if (c != '\r' && c != '\n' && c != '\0') head.push_back(c);
+  constexpr std::string_view kBreaks("\r\n\0", 3);
+  head.append(name).append(": ");
+  if (value.find_first_of(kBreaks) == std::string_view::npos) {
+    head.append(value);
+  } else {
+    std::ranges::copy_if(value, std::back_inserter(head),
+                         [&](char c) { return kBreaks.find(c) == std::string_view::npos; });
   }
-  head += "\r\n";
+  head.append("\r\n");
 }
 
 namespace {

@@ -71,6 +71,20 @@ class ExchangeTest : public ::testing::Test {
       const auto body = co_await read_all(*request.body, 1 << 20);
       co_return Response::text(200, "text/plain", std::to_string(body->size()));
     }
+    if (request.path == "/echo") {
+      Response response = Response::empty(101);
+      response.headers = {{"Upgrade", "echo"}, {"Connection", "Upgrade"}};
+      response.tunnel = [](Stream& stream, Bytes) -> net::awaitable<void> {
+        (void)co_await stream.write_bytes(as_bytes("early"));
+        std::array<std::byte, 64> buffer;
+        for (;;) {
+          const auto count = co_await stream.read_some(buffer);
+          if (!count || *count == 0) co_return;
+          if (!co_await stream.write_bytes(Bytes(buffer).first(*count))) co_return;
+        }
+      };
+      co_return response;
+    }
     if (request.path == "/throw") throw std::runtime_error("broken invariant");
     if (request.path == "/hang-up") co_return Response::close_connection();
     if (request.path == "/slow") (void)co_await loop_.clock().sleep(10s);
@@ -280,6 +294,183 @@ TEST_F(ExchangeTest, ClientRepeatsARequestWhoseKeptConnectionHasDied) {
   network_.cut_all();
   EXPECT_EQ(*loop_.run(fetch(client, "http://cloud/b", make("PUT", std::make_unique<TextBody>("x")))),
             "200 PUT /b");
+}
+
+TEST_F(ExchangeTest, ClientDoesNotRepeatWhatMayHaveArrivedOnADeadConnection) {
+  Client client(network_, loop_.clock(), {});
+  EXPECT_EQ(*loop_.run(fetch(client, "http://cloud/a", make("GET"))), "200 GET /a");
+  network_.cut_all();
+  EXPECT_FALSE(loop_.run(fetch(client, "http://cloud/b", make("POST", std::make_unique<TextBody>("x")))));
+  EXPECT_EQ(*loop_.run(fetch(client, "http://cloud/a", make("GET"))), "200 GET /a");
+  network_.cut_all();
+  Request harmless = make("POST", std::make_unique<TextBody>("x"));
+  harmless.may_repeat = true;
+  EXPECT_EQ(*loop_.run(fetch(client, "http://cloud/b", std::move(harmless))), "200 POST /b");
+}
+
+TEST_F(ExchangeTest, ClientGoesOnAsSomethingElse) {
+  Client client(network_, loop_.clock(), {});
+  const auto heard = loop_.run([&]() -> net::awaitable<Result<std::string>> {
+    Request request = make("GET");
+    request.headers.set("Upgrade", "echo");
+    bool may_have_arrived = false;
+    POSTERN_CO_TRY(auto upgraded,
+                   co_await client.upgrade(*Url::parse("http://cloud/echo"), request, may_have_arrived));
+    if (!upgraded.stream) co_return bug("not upgraded");
+    POSTERN_CO_CHECK(co_await upgraded.stream->write_bytes(as_bytes("hello")));
+    std::string text(as_text(upgraded.early));
+    std::array<std::byte, 64> buffer;
+    while (text.size() < 10) {
+      POSTERN_CO_TRY(const auto count, co_await upgraded.stream->read_some(buffer));
+      if (count == 0) break;
+      text += as_text(Bytes(buffer).first(count));
+    }
+    co_return text;
+  }());
+  EXPECT_EQ(*heard, "earlyhello");
+}
+
+TEST_F(ExchangeTest, ClientTakesTheAnswerOfAServerThatDoesNotGoOn) {
+  Client client(network_, loop_.clock(), {});
+  const auto status = loop_.run([&]() -> net::awaitable<Result<int>> {
+    Request request = make("GET");
+    bool may_have_arrived = false;
+    POSTERN_CO_TRY(auto upgraded,
+                   co_await client.upgrade(*Url::parse("http://cloud/ignore"), request, may_have_arrived));
+    co_return upgraded.stream ? 0 : upgraded.response.status;
+  }());
+  EXPECT_EQ(*status, 401);
+}
+
+TEST_F(ExchangeTest, ClientDropsConnectionsOfAnOlderTls) {
+  const auto certificate = testing::self_signed("cloud");
+  ServerOptions options;
+  options.tls = [tls = *TlsServerContext::make({certificate.certificate_pem, certificate.key_pem})] {
+    return tls;
+  };
+  start(std::move(options));
+  const auto context = [&](std::string trust) {
+    return *TlsClientContext::make({.trust_pem = std::move(trust)});
+  };
+  auto current = context(certificate.certificate_pem);
+  ClientOptions client_options;
+  client_options.tls = [&] { return current; };
+  Client client(network_, loop_.clock(), std::move(client_options));
+  EXPECT_EQ(*loop_.run(fetch(client, "https://cloud:80/x", make("GET"))), "200 GET /x");
+  current = context(testing::self_signed("other").certificate_pem);
+  EXPECT_FALSE(loop_.run(fetch(client, "https://cloud:80/x", make("GET")))) << "the new one is asked";
+}
+
+/// A proxy: takes one connection after another, and copies when it was asked to connect.
+class ProxyTest : public ExchangeTest {
+ protected:
+  ProxyTest() : listener_(*network_.listen(loop_.executor(), {"proxy", 3128})) {
+    tasks_.spawn(loop_.executor(), "proxy", serve());
+  }
+  ~ProxyTest() override {
+    listener_->close();
+    tasks_.stop(net::cancellation_type::terminal);
+    EXPECT_TRUE(loop_.run(tasks_.join(loop_.clock(), 10s)));
+  }
+
+  net::awaitable<void> serve() {
+    for (;;) {
+      auto stream = co_await listener_->accept();
+      if (!stream) co_return;
+      co_await serve_one(*std::move(stream));
+    }
+  }
+  net::awaitable<void> serve_one(std::unique_ptr<Stream> stream) {
+    std::array<std::byte, 4096> buffer;
+    const auto count = co_await stream->read_some(buffer);
+    asked_ = as_text(Bytes(buffer).first(count.value_or(0)));
+    if (!answer_.empty()) {
+      (void)co_await stream->write_bytes(as_bytes(answer_));
+      (void)co_await stream->shutdown();
+      co_return;
+    }
+    (void)co_await stream->write_bytes(as_bytes("HTTP/1.1 200 Connection established\r\n\r\n"));
+    auto cloud = co_await network_.connect({"cloud", 80});
+    (void)co_await (copy(*stream, **cloud) || copy(**cloud, *stream));
+  }
+  static net::awaitable<Status> copy(Stream& from, Stream& to) {
+    std::array<std::byte, 4096> buffer;
+    for (;;) {
+      POSTERN_CO_TRY(const auto count, co_await from.read_some(buffer));
+      if (count == 0) co_return Status{};
+      POSTERN_CO_CHECK(co_await to.write_bytes(Bytes(buffer).first(count)));
+    }
+  }
+  ClientOptions options(std::string_view exceptions = "") {
+    ClientOptions made;
+    made.proxies =
+        *ProxySettings::make("http://user:secret@proxy:3128", "http://user:secret@proxy:3128", exceptions);
+    return made;
+  }
+
+  std::unique_ptr<Listener> listener_;
+  std::string asked_;
+  std::string answer_;  ///< empty: it connects
+  TaskScope tasks_{loop_.executor(), log_};
+};
+
+TEST_F(ProxyTest, IsAskedForATunnelToAnHttpsServer) {
+  const auto certificate = testing::self_signed("cloud");
+  ServerOptions server_options;
+  server_options.tls = [tls = *TlsServerContext::make({certificate.certificate_pem, certificate.key_pem})] {
+    return tls;
+  };
+  start(std::move(server_options));
+  ClientOptions client_options = options();
+  client_options.tls = *TlsClientContext::make({.trust_pem = certificate.certificate_pem});
+  Client client(network_, loop_.clock(), std::move(client_options));
+  EXPECT_EQ(*loop_.run(fetch(client, "https://cloud:80/x", make("GET"))), "200 GET /x");
+  EXPECT_EQ(
+      asked_,
+      "CONNECT cloud:80 HTTP/1.1\r\nHost: cloud:80\r\nProxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n\r\n");
+}
+
+TEST_F(ProxyTest, IsToldTheWholeUrlOfAnHttpServer) {
+  answer_ = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+  Client client(network_, loop_.clock(), options());
+  Request request = make("GET");
+  request.headers.set("Proxy-Authorization", "Basic ours-is-another");
+  EXPECT_EQ(*loop_.run(fetch(client, "http://cloud/x?y", std::move(request))), "200 hi");
+  EXPECT_EQ(
+      asked_,
+      "GET http://cloud/x?y HTTP/1.1\r\nHost: cloud\r\nProxy-Authorization: Basic dXNlcjpzZWNyZXQ=\r\n\r\n");
+}
+
+TEST_F(ProxyTest, IsPassedByForExceptions) {
+  Client client(network_, loop_.clock(), options("cloud"));
+  EXPECT_EQ(*loop_.run(fetch(client, "http://cloud/x", make("GET"))), "200 GET /x");
+  EXPECT_EQ(asked_, "");
+}
+
+TEST_F(ProxyTest, ThatRefusesIsNamedWithoutItsPassword) {
+  ClientOptions client_options = options();
+  client_options.tls = *TlsClientContext::make({.trust_pem = testing::self_signed("cloud").certificate_pem});
+  Client client(network_, loop_.clock(), std::move(client_options));
+  for (const std::string_view status :
+       {"407 Proxy Authentication Required", "502 Bad Gateway", "403 Forbidden"}) {
+    answer_ = fmt::format("HTTP/1.1 {}\r\nContent-Length: 0\r\n\r\n", status);
+    for (const std::string_view url : {"https://cloud:80/x", "http://cloud/x"}) {
+      if (url.starts_with("http:") && !status.starts_with("407")) continue;  // the server might have said so
+      const auto outcome = loop_.run(fetch(client, std::string(url), make("GET")));
+      ASSERT_FALSE(outcome) << status << url;
+      EXPECT_THAT(outcome.error().what, ::testing::HasSubstr("proxy proxy:3128"));
+      EXPECT_THAT(outcome.error().what, ::testing::HasSubstr(status.substr(0, 3)));
+      EXPECT_THAT(outcome.error().what, ::testing::Not(::testing::HasSubstr("secret")));
+    }
+  }
+}
+
+TEST_F(ProxyTest, ThatIsSilentIsGivenUp) {
+  answer_ = "HTTP/1.1 2";
+  ClientOptions client_options = options();
+  client_options.tls = *TlsClientContext::make({.trust_pem = testing::self_signed("cloud").certificate_pem});
+  Client client(network_, loop_.clock(), std::move(client_options));
+  EXPECT_FALSE(loop_.run(fetch(client, "https://cloud:80/x", make("GET"))));
 }
 
 TEST_F(ExchangeTest, ClientSaysWhatItCouldNotDo) {

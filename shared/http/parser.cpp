@@ -13,6 +13,9 @@ namespace beast = boost::beast::http;
 using boost::system::error_code;
 
 constexpr std::size_t kChunkExtensionBytesMax = 256;
+/// Of all chunks of a message together: nobody needs any.
+constexpr std::size_t kChunkExtensionsBytesMax = 16 << 10;
+constexpr std::size_t kFieldsMax = 128;
 
 /// Finds what Beast forgives: a line feed without carriage return, and a header line that begins with a
 /// blank. It looks at bytes before Beast does, which waits for a proper line end where there will be none.
@@ -100,7 +103,14 @@ class BeastParser final : public Parser::Implementation, private beast::basic_pa
     if (head.chunked && head.headers.find("Content-Length")) {
       return invalid("Content-Length beside Transfer-Encoding");
     }
+    if (head.chunked && is_request && version_ < 11) return invalid("Transfer-Encoding in HTTP/1.0");
     if constexpr (is_request) {
+      // Equal ones could be merged (RFC 9110 8.6); nobody sends them but who tries what we make of it.
+      const auto lengths = head.headers.find_all("Content-Length");
+      if (lengths.size() > 1 ||
+          (lengths.size() == 1 && lengths.front().find(',') != std::string_view::npos)) {
+        return invalid("more than one Content-Length");
+      }
       if (head.target.empty() || (head.target.front() != '/' && head.target != "*")) {
         return invalid("request target is not a path");
       }
@@ -120,18 +130,24 @@ class BeastParser final : public Parser::Implementation, private beast::basic_pa
       refusal = "unsupported HTTP version";
       error = beast::error::bad_version;
     }
+    version_ = version;
     head.method.assign(method.data(), method.size());
     head.target.assign(target.data(), target.size());
   }
   void on_response_impl(int status, string_view, int, error_code&) override { head.status = status; }
-  void on_field_impl(beast::field, string_view name, string_view value, error_code&) override {
+  void on_field_impl(beast::field, string_view name, string_view value, error_code& error) override {
+    if (++fields_ > kFieldsMax) {
+      error = beast::error::header_limit;
+      return;
+    }
     head.headers.add(std::string(name.data(), name.size()), std::string(value.data(), value.size()));
   }
   void on_header_impl(error_code&) override {}
   void on_body_init_impl(boost::optional<std::uint64_t> const&, error_code&) override {}
   std::size_t on_body_impl(string_view body, error_code&) override { return take(body); }
   void on_chunk_header_impl(std::uint64_t, string_view extensions, error_code& error) override {
-    if (extensions.size() <= kChunkExtensionBytesMax) return;
+    extension_bytes_ += extensions.size();
+    if (extensions.size() <= kChunkExtensionBytesMax && extension_bytes_ <= kChunkExtensionsBytesMax) return;
     refusal = "chunk extension is too long";
     error = beast::error::bad_chunk_extension;
   }
@@ -142,7 +158,19 @@ class BeastParser final : public Parser::Implementation, private beast::basic_pa
     piece = std::as_bytes(std::span(body.data(), body.size()));
     return body.size();
   }
+
+  int version_ = 11;
+  std::size_t fields_ = 0;  ///< of the head and of the trailer
+  std::size_t extension_bytes_ = 0;
 };
+
+bool has_bare_line_feed(Bytes bytes) {
+  const std::string_view text = as_text(bytes);
+  for (auto at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at + 1)) {
+    if (at == 0 || text[at - 1] != '\r') return true;
+  }
+  return false;
+}
 
 Error to_error(const error_code& error, const std::string& refusal) {
   if (error == beast::error::header_limit) return rejected(Reason::too_large, "header is too large");
@@ -201,6 +229,8 @@ Result<Parser::Progress> Parser::feed_body(Bytes input) {
   error_code error;
   const std::size_t used = parser.put(input, error);
   if (error && error != beast::error::need_more) return to_error(error, parser.refusal);
+  // What waits for more is the line of a chunk or of the trailer. Beast would wait for a proper end of it.
+  if (used == 0 && has_bare_line_feed(input)) return invalid("bare line feed between chunks");
   return Progress{used, parser.piece};
 }
 

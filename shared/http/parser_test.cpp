@@ -119,5 +119,61 @@ TEST(Parser, TellsACutMessageFromAWholeOne) {
   EXPECT_EQ(parser.feed_end().error().reason, Reason::closed);
 }
 
+TEST(Parser, RefusesWhatTwoServersCouldReadDifferently) {
+  const std::string start = "PUT / HTTP/1.1\r\nHost: a\r\n";
+  for (const std::string_view fields : {"Content-Length: 5\r\nContent-Length: 6\r\n",
+                                        "Content-Length: 5\r\nContent-Length: 5\r\n",
+                                        "Content-Length: 5, 5\r\n",
+                                        "Content-Length: +5\r\n",
+                                        "Content-Length: 0x5\r\n",
+                                        "Content-Length: \r\n",
+                                        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+                                        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+                                        "Transfer-Encoding: chunked, identity\r\n",
+                                        "Transfer-Encoding: xchunked\r\n",
+                                        "Transfer-Encoding: identity\r\n",
+                                        "Transfer-Encoding: gzip, chunked\r\n",
+                                        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+                                        "Transfer-Encoding: \x0b"
+                                        "chunked\r\n",
+                                        "Transfer-Encoding : chunked\r\n",
+                                        " Transfer-Encoding: chunked\r\n",
+                                        "X: a\r\n b\r\n",
+                                        "X: a\nY: b\r\n",
+                                        "X\r\n",
+                                        ": x\r\n",
+                                        "X: a\rb\r\n"}) {
+    const auto parsed = parse(start + std::string(fields) + "\r\nhello", 4096);
+    ASSERT_FALSE(parsed) << fields;
+    EXPECT_EQ(parsed.error().kind, Kind::rejected) << fields << parsed.error().what;
+  }
+  EXPECT_FALSE(parse(start + std::string("X: a\0b\r\n\r\n", 11), 4096)) << "NUL";
+  EXPECT_FALSE(parse("PUT / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 4096));
+}
+
+TEST(Parser, RefusesChunksThatCannotBe) {
+  const std::string start = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const std::string& chunks :
+       {std::string("11111111111111111\r\nx"), std::string("-1\r\nx"), std::string("0x1\r\nx\r\n\r\n"),
+        std::string("1 \nx\r\n"), std::string("1\nx\n0\n\n"), std::string("g\r\n"),
+        std::string("1\r\nxy\r\n0\r\n\r\n"), std::string("1\r\nx\n0\r\n\r\n"),
+        "1;" + std::string(300, 'e') + "\r\nx\r\n"}) {
+    const auto parsed = parse(start + chunks, 4096);
+    ASSERT_FALSE(parsed) << chunks;
+    EXPECT_EQ(parsed.error().kind, Kind::rejected) << chunks << parsed.error().what;
+  }
+  std::string many;
+  for (int i = 0; i < 100; ++i) many += "1;" + std::string(200, 'e') + "\r\nx\r\n";
+  EXPECT_FALSE(parse(start + many + "0\r\n\r\n", 4096)) << "extensions without end";
+}
+
+TEST(Parser, BoundsTheNumberOfFields) {
+  std::string text = "GET / HTTP/1.1\r\nHost: a\r\n";
+  for (int i = 0; i < 200; ++i) text += "a: b\r\n";
+  const auto parsed = parse(text + "\r\n", 4096);
+  ASSERT_FALSE(parsed);
+  EXPECT_EQ(parsed.error().reason, Reason::too_large);
+}
+
 }  // namespace
 }  // namespace postern::http

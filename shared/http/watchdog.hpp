@@ -43,6 +43,7 @@ class Watchdog {
 
   /// Looks after the deadlines until cancelled. Spawn it once, on the watchdog's executor.
   net::awaitable<void> run();
+  Clock& clock() const { return clock_; }
 
  private:
   Clock& clock_;

@@ -5,6 +5,7 @@ Python's standard library and the openssl command, no code of ours. What it does
 - artifacts come from presigned links on a second host, that end; without a redirect; for GET alone; ranges exactly;
 - success of a status or log is 204, of an inventory 200 with `Content-Length: 0`;
 - a 401 has a body when the header is missing, and none when the token is bad; an ended token is a 403 once, then a 401;
+- deviceconnect's WebSocket, of which only the handshake is understood: what comes is sent back;
 - a known identity is preauthorized with `force` only, and a user's token ends.
 
 Runs in threads: `with ForeignServer(work, certificate=..., key=...) as server`. As a program: see --help.
@@ -72,6 +73,31 @@ class Artifact:
         self.device_types = info["artifact_depends"]["device_type"]
 
 
+class WebSocket:
+    """A device's deviceconnect connection: sends everything back as it came."""
+
+    GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+    def __init__(self, request):
+        self.request = request
+        self.received = b""
+        self.ended = threading.Event()  #: the device's side has ended
+
+    def reply(self):
+        key = self.request.header("sec-websocket-key") or ""
+        accept = base64.b64encode(hashlib.sha1((key + self.GUID).encode()).digest()).decode()
+        return Reply(101, [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept)],
+                     tunnel=self._echo)
+
+    def _echo(self, connection, stream):
+        try:
+            while data := stream.read1(PIECE):
+                self.received += data
+                connection.sendall(data)
+        finally:
+            self.ended.set()
+
+
 class Deployment:
     """One release for some devices; `statuses` and `logs` by device id."""
 
@@ -109,6 +135,7 @@ class ForeignServer:
         self.artifacts = []
         self.deployments = []
         self.downloads = []  #: Download of every GET that was answered with content
+        self.sockets = []  #: WebSocket of every deviceconnect connection
         self._links = {}  # target of a link to (artifact, deadline, life in seconds)
         self._lock = threading.RLock()
         self.api = Recorder(self._answer_api, certificate=certificate, key=key, listener=api_listener)
@@ -207,12 +234,23 @@ class ForeignServer:
         if request.path.startswith(f"{DEVICES}/inventory/"):
             # The real one's edge takes any path below this for the attributes.
             return self._take_inventory(request, device)
+        if request.path == f"{DEVICES}/deviceconnect/connect":
+            return self._connect(request)
         if len(parts) == 5 and parts[:3] == ["deployments", "device", "deployments"]:
             if parts[4] == "status":
                 return self._take_status(request, device, parts[3])
             if parts[4] == "log":
                 return self._take_log(request, device, parts[3])
         raise Refused(404, "not found")
+
+    def _connect(self, request):
+        require(request, "GET")
+        if (request.header("upgrade") or "").lower() != "websocket" or request.header("sec-websocket-version") != "13":
+            raise Refused(400, "websocket: the client is not using the websocket protocol")
+        socket = WebSocket(request)
+        with self._lock:
+            self.sockets.append(socket)
+        return socket.reply()
 
     # Deployments
 

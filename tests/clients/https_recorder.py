@@ -16,7 +16,7 @@ import urllib.parse
 HEAD_MAX = 64 << 10
 BODY_MAX = 1 << 20
 PIECE = 64 << 10
-REASONS = {200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 206: "Partial Content", 400: "Bad Request",
+REASONS = {101: "Switching Protocols", 200: "OK", 201: "Created", 202: "Accepted", 204: "No Content", 206: "Partial Content", 400: "Bad Request",
            401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 409: "Conflict",
            413: "Request Entity Too Large", 415: "Unsupported Media Type", 416: "Range Not Satisfiable",
            429: "Too Many Requests", 500: "Internal Server Error", 503: "Service Unavailable"}
@@ -57,15 +57,17 @@ class Request:
 
 
 class Reply:
-    """An answer. `pieces` (an iterable of bytes with `length` bytes in all) stands in for a large body."""
+    """An answer. `pieces` (an iterable of bytes with `length` bytes in all) stands in for a large body. `tunnel(connection,
+    stream)` is what the connection goes on as after a 101: it writes to the first and reads from the second."""
 
-    def __init__(self, status, headers=(), body=b"", *, pieces=None, length=None, sent=None):
+    def __init__(self, status, headers=(), body=b"", *, pieces=None, length=None, sent=None, tunnel=None):
         self.status = status
         self.headers = list(headers)
         self.body = body
         self.pieces = pieces if pieces is not None else [body]
         self.length = len(body) if length is None else length
         self.sent = sent  #: called with the size of each piece that leaves
+        self.tunnel = tunnel
 
 
 class Fault:
@@ -216,7 +218,9 @@ class Recorder:
             stream = connection.makefile("rb", buffering=PIECE)
             while not self._stopping.is_set():
                 request = self._read(stream, connection, number)
-                self._answer(connection, request)
+                if reply := self._answer(connection, request):
+                    reply.tunnel(connection, stream)
+                    break
                 if (request.header("connection") or "").lower() == "close":
                     break
         except (Disconnect, OSError):
@@ -280,10 +284,12 @@ class Recorder:
         return None
 
     def _answer(self, connection, request):
+        """Returns the Reply when the connection goes on as something else."""
         fault = self._take_fault(request)
         if fault is None:
-            self._send(connection, request, self._handler(request), None)
-            return
+            reply = self._handler(request)
+            self._send(connection, request, reply, None)
+            return reply if reply.tunnel else None
         if fault.delay and self._stopping.wait(fault.delay):
             raise Disconnect("stopping")
         if fault.drop:
@@ -298,16 +304,17 @@ class Recorder:
             if fault.body is not None:
                 reply = Reply(reply.status, reply.headers, fault.body)
         self._send(connection, request, reply, fault)
+        return None
 
     def _send(self, connection, request, reply, fault):
         length = reply.length if fault is None or fault.content_length is None else fault.content_length
         lines = [f"HTTP/1.1 {reply.status} {REASONS.get(reply.status, 'Status')}"]
         lines += [f"{name}: {value}" for name, value in reply.headers]
-        if reply.status != 204:
+        if reply.status not in (101, 204):
             lines.append(f"Content-Length: {length}")
         request.status = reply.status
         connection.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n")
-        if request.method != "HEAD" and reply.status != 204:
+        if request.method != "HEAD" and reply.status not in (101, 204):
             self._send_body(connection, reply, fault)
         if length != reply.length:
             raise Disconnect("the Content-Length was a lie")
