@@ -17,7 +17,6 @@
 
 namespace postern::gateway::testing {
 
-using namespace std::chrono_literals;
 using postern::testing::FakeClock;
 
 /// A segment of the chunk store without LMDB: its file grows and never shrinks.
@@ -124,7 +123,7 @@ class CacheFixture : public ::testing::Test {
   }
   ~CacheFixture() override {
     close();
-    EXPECT_TRUE(loop_.run(server_.stop(1s)));
+    EXPECT_TRUE(loop_.run(server_.stop(std::chrono::seconds(1))));
   }
 
   /// Starts the cache, anew or for the first time.
@@ -141,7 +140,7 @@ class CacheFixture : public ::testing::Test {
     metrics_ = std::make_unique<Metrics>();
     catalog_ = std::make_unique<Catalog>(state_, loop_.clock());
     source_ = std::make_unique<Source>(
-        client_, *catalog_, *metrics_,
+        client_, *catalog_, *metrics_, uplink_,
         [](ArtifactKey) -> net::awaitable<Status> { co_return not_found("no device"); });
     cache_ = std::make_unique<Cache>(*source_, *catalog_, chunks_.get(), pool_, *metrics_, loop_.clock(),
                                      log_, loop_.executor(), std::move(options));
@@ -203,7 +202,8 @@ class CacheFixture : public ::testing::Test {
     });
     return result;
   }
-  void wait_until(const std::function<bool()>& done, Duration step = 100ms, int steps_max = 100'000) {
+  void wait_until(const std::function<bool()>& done, Duration step = std::chrono::milliseconds(100),
+                  int steps_max = 100'000) {
     for (int i = 0; i < steps_max && !done(); ++i) loop_.advance(step);
     ASSERT_TRUE(done());
   }
@@ -246,6 +246,7 @@ class CacheFixture : public ::testing::Test {
                        {}};
   gateway::Upstream client_{
       network_, loop_.clock(), {loop_.executor()}, {.url = http::Url::parse("http://cloud").value()}};
+  Limiter uplink_{Calendar(), loop_.clock(), log_, loop_.executor()};
   MemoryDatabase state_{{kTables.begin(), kTables.end()}};
   std::map<std::string, std::shared_ptr<MemoryDatabase>> disks_;
   std::unique_ptr<ChunkStore> chunks_;

@@ -192,7 +192,9 @@ net::awaitable<Status> Fill::reopen(std::uint64_t offset) {
       const std::uint64_t end = missing_end(static_cast<std::uint32_t>(offset / kChunkBytes));
       if (end < *size) last = end - 1;
     }
-    auto opened = co_await context_.source.open(entry_->key(), offset, last);
+    auto opened = co_await context_.source.open(entry_->key(), offset, last, [entry = entry_] {
+      return entry->fill_class() == FillClass::background ? Traffic::background : Traffic::bulk;
+    });
     if (opened) {
       if (size && opened->total != *size) {
         co_return untrue(
