@@ -125,6 +125,10 @@ void read_own(ConfigReader& reader, Config& config) {
   }
 }
 
+void read_control(ConfigReader& reader, Config& config) {
+  reader.string("Postern.Control.Socket", "POSTERN_GATEWAY_CONTROL_SOCKET", &config.control_socket);
+}
+
 void read_cache(ConfigReader& reader, Config& config) {
   std::string serve = config.serves_verified_only ? "verified-only" : "while-filling";
   reader.string("Postern.Cache.Serve", "POSTERN_GATEWAY_CACHE_SERVE", &serve);
@@ -144,6 +148,18 @@ void read_cache(ConfigReader& reader, Config& config) {
 
 }  // namespace
 
+std::vector<std::string> control_sockets(const Config& config, const Environment& environment) {
+  if (!config.control_socket.empty()) return {config.control_socket};
+  std::vector<std::string> sockets;
+  // Set by systemd for the service itself; several directories are separated by colons.
+  if (const auto directory = environment("RUNTIME_DIRECTORY")) {
+    sockets.push_back(directory->substr(0, directory->find(':')) + "/control.sock");
+  }
+  sockets.push_back(config.state_directory + "/control.sock");
+  sockets.emplace_back("/run/postern-gateway/control.sock");
+  return sockets;
+}
+
 Result<Config> load_config(const std::string& path, const Environment& environment, Log& log) {
   std::string text;
   if (!path.empty()) {
@@ -155,8 +171,9 @@ Result<Config> load_config(const std::string& path, const Environment& environme
   read_listeners(reader, config);
   read_upstream(reader, config);
   read_own(reader, config);
-  read_cache(reader, config);
+  read_control(reader, config);
   read_traffic(reader, config);
+  read_cache(reader, config);
   POSTERN_CHECK(reader.finish(log));
   while (config.gateway_url.ends_with('/')) config.gateway_url.pop_back();
   return config;

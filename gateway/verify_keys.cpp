@@ -8,8 +8,8 @@ Result<std::vector<PublicKey>> load_verify_keys(const Config& config) {
   constexpr std::string_view kKeys = "Postern.Artifacts.VerifyKeys";
   std::vector<PublicKey> keys;
   for (const std::string& path : config.artifact_verify_keys) {
-    auto text = read_file(path);
-    if (!text) return std::move(text).error().within(kKeys);
+    const auto text = read_file(path);
+    if (!text) return Error(text.error()).within(kKeys);
     auto key = PublicKey::from_pem(*text);
     if (!key) return std::move(key).error().within(path).within(kKeys);
     keys.push_back(*std::move(key));
