@@ -17,7 +17,6 @@
 
 namespace postern::gateway::testing {
 
-using namespace std::chrono_literals;
 using postern::testing::FakeClock;
 
 /// A segment of the chunk store without LMDB: its file grows and never shrinks.
@@ -124,7 +123,7 @@ class CacheFixture : public ::testing::Test {
   }
   ~CacheFixture() override {
     close();
-    EXPECT_TRUE(loop_.run(server_.stop(1s)));
+    EXPECT_TRUE(loop_.run(server_.stop(std::chrono::seconds(1))));
   }
 
   /// Starts the cache, anew or for the first time.
@@ -203,7 +202,8 @@ class CacheFixture : public ::testing::Test {
     });
     return result;
   }
-  void wait_until(const std::function<bool()>& done, Duration step = 100ms, int steps_max = 100'000) {
+  void wait_until(const std::function<bool()>& done, Duration step = std::chrono::milliseconds(100),
+                  int steps_max = 100'000) {
     for (int i = 0; i < steps_max && !done(); ++i) loop_.advance(step);
     ASSERT_TRUE(done());
   }
@@ -246,12 +246,12 @@ class CacheFixture : public ::testing::Test {
                        {}};
   gateway::Upstream client_{
       network_, loop_.clock(), {loop_.executor()}, {.url = http::Url::parse("http://cloud").value()}};
+  Limiter uplink_{Calendar(), loop_.clock(), log_, loop_.executor()};
   MemoryDatabase state_{{kTables.begin(), kTables.end()}};
   std::map<std::string, std::shared_ptr<MemoryDatabase>> disks_;
   std::unique_ptr<ChunkStore> chunks_;
   std::unique_ptr<Metrics> metrics_;
   std::unique_ptr<Catalog> catalog_;
-  Limiter uplink_{Calendar(), loop_.clock(), log_, loop_.executor()};
   std::unique_ptr<Source> source_;
   std::unique_ptr<Cache> cache_;
   std::unique_ptr<Keeper> keeper_;

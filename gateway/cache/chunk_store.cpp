@@ -231,16 +231,28 @@ std::vector<ChunkStore::Room> ChunkStore::rooms() const {
     const auto stats = segment->database->stats();
     const std::uint64_t limit = std::min(stats.size_bytes_max, stats.used_bytes + growth);
     const std::uint64_t taken = segment->live_bytes + kOverheadBytes;
-    if (limit > taken) rooms.push_back({.segment = segment, .bytes = limit - taken});
+    if (limit <= taken) continue;
+    rooms.push_back({.segment = segment,
+                     .bytes = limit - taken,
+                     .growth_bytes = limit - std::min(limit, std::max(taken, stats.used_bytes))});
   }
   const std::uint64_t fresh = std::min(options_.segment_bytes, growth);
-  if (fresh > kOverheadBytes) rooms.push_back({.segment = nullptr, .bytes = fresh - kOverheadBytes});
+  if (fresh > kOverheadBytes) {
+    rooms.push_back({.segment = nullptr, .bytes = fresh - kOverheadBytes, .growth_bytes = fresh});
+  }
   return rooms;
 }
 
-bool ChunkStore::has_room_for(std::uint64_t bytes) const {
-  // They share what the files may still grow by; but what is asked for is small against a segment.
-  return std::ranges::any_of(rooms(), [&](const Room& room) { return room.bytes >= bytes; });
+bool ChunkStore::has_room_for(std::size_t chunks) const {
+  std::uint64_t growth = growth_bytes();
+  std::uint64_t found = 0;
+  for (const Room& room : rooms()) {
+    // They share what the files may still grow by.
+    const std::uint64_t shared = std::min(growth, room.growth_bytes);
+    growth -= shared;
+    found += (room.bytes - std::min(room.bytes, room.growth_bytes - shared)) / pages_of(kChunkBytes);
+  }
+  return found >= chunks;
 }
 
 ChunkStore::Usage ChunkStore::usage() const {

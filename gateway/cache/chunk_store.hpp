@@ -95,8 +95,8 @@ class ChunkStore {
 
   /// The next chunks in the order of their digests, at most `count`; nothing begins at the first.
   std::vector<Digest> list_after(const std::optional<Digest>& digest, std::size_t count) const;
-  /// Whether so many bytes in whole chunks could be put now. Blocking.
-  bool has_room_for(std::uint64_t bytes) const;
+  /// Whether so many chunks could be put now. Blocking.
+  bool has_room_for(std::size_t chunks) const;
   Usage usage() const;
   std::uint64_t used_bytes() const { return usage().file_bytes; }
 
@@ -122,6 +122,7 @@ class ChunkStore {
   struct Room {
     SegmentPtr segment;  ///< null: one that has yet to be made
     std::uint64_t bytes = 0;
+    std::uint64_t growth_bytes = 0;  ///< of that, what its file has to grow by
   };
 
   ChunkStore(ChunkStoreOptions options, Clock& clock, Log& log)

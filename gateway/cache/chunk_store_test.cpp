@@ -96,7 +96,7 @@ TEST_F(ChunkStoreTest, RefusesToGrowBeyondItsQuota) {
   for (char c = 'a'; stored && c < 'a' + 26; ++c) stored = put({bytes(c)});
   ASSERT_FALSE(stored);
   EXPECT_EQ(stored.error().kind, Kind::exhausted);
-  EXPECT_FALSE(store_->has_room_for(kChunkBytes));
+  EXPECT_FALSE(store_->has_room_for(1));
   EXPECT_LE(store_->usage().file_bytes, 20U << 20);
   EXPECT_EQ(*read(bytes('a'), 0, 1), "a");
 }

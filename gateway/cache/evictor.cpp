@@ -55,9 +55,9 @@ Result<std::vector<EvictionCandidate>> Evictor::candidates() const {
   return found;
 }
 
-net::awaitable<Status> Evictor::make_room(std::uint64_t bytes) {
+net::awaitable<Status> Evictor::make_room(std::size_t chunks) {
   const auto turn = co_await turns_.take();
-  if (co_await pool_.run([&] { return chunks_.has_room_for(bytes); })) co_return Status{};
+  if (co_await pool_.run([&] { return chunks_.has_room_for(chunks); })) co_return Status{};
   const auto found = co_await pool_.run([&] { return candidates(); });
   if (!found) co_return found.error();
   for (const ArtifactKey& key : eviction_order(*found, keep_last_)) {
@@ -67,7 +67,7 @@ net::awaitable<Status> Evictor::make_room(std::uint64_t bytes) {
               {{"key", to_text(key)}, {"chunks", removed.chunks}, {"size_bytes", removed.bytes}});
     ++metrics_.cache_evictions;
     metrics_.cache_evicted_bytes += removed.bytes;
-    if (co_await pool_.run([&] { return chunks_.has_room_for(bytes); })) co_return Status{};
+    if (co_await pool_.run([&] { return chunks_.has_room_for(chunks); })) co_return Status{};
   }
   co_return exhausted("the cache is full of what is in use, pinned or to be kept");
 }

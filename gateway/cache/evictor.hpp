@@ -43,9 +43,9 @@ class Evictor {
         is_busy_(std::move(is_busy)),
         retire_(std::move(retire)) {}
 
-  /// Evicts artifacts until so many bytes can be put. Errors: exhausted, when what is left is in use or is to
-  /// be kept; those of the stores.
-  net::awaitable<Status> make_room(std::uint64_t bytes);
+  /// Evicts artifacts until so many chunks can be put. Errors: exhausted, when what is left is in use or is
+  /// to be kept; those of the stores.
+  net::awaitable<Status> make_room(std::size_t chunks);
   /// Removes what is here of one artifact, except for chunks that others need. Whoever calls has retired it.
   net::awaitable<Result<ChunkStore::Removed>> remove(ArtifactKey key);
   /// Removes chunks from the store unless an artifact needs them.

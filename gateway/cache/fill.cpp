@@ -192,7 +192,9 @@ net::awaitable<Status> Fill::reopen(std::uint64_t offset) {
       const std::uint64_t end = missing_end(static_cast<std::uint32_t>(offset / kChunkBytes));
       if (end < *size) last = end - 1;
     }
-    auto opened = co_await context_.source.open(entry_->key(), offset, last);
+    auto opened = co_await context_.source.open(entry_->key(), offset, last, [entry = entry_] {
+      return entry->fill_class() == FillClass::background ? Traffic::background : Traffic::bulk;
+    });
     if (opened) {
       if (size && opened->total != *size) {
         co_return untrue(
@@ -262,17 +264,13 @@ net::awaitable<Status> Fill::flush() {
 
 net::awaitable<Status> Fill::store(std::vector<ChunkStore::Chunk> chunks, std::vector<SegmentMark> marks) {
   std::vector<Digest> digests;
-  std::uint64_t bytes = 0;
-  for (const auto& chunk : chunks) {
-    digests.push_back(chunk.digest);
-    bytes += chunk.bytes.size() + 4096;
-  }
+  for (const auto& chunk : chunks) digests.push_back(chunk.digest);
   // From before they are there until they are referred to.
   const auto hold = context_.chunks.hold(std::move(digests));
   POSTERN_FAULT_POINT("fill.before_store");
   auto stored = co_await context_.chunks.put(chunks, context_.pool);
   if (!stored && stored.error().kind == Kind::exhausted) {
-    POSTERN_CO_CHECK(co_await context_.evictor.make_room(bytes));
+    POSTERN_CO_CHECK(co_await context_.evictor.make_room(chunks.size()));
     stored = co_await context_.chunks.put(std::move(chunks), context_.pool);
   }
   if (!stored) co_return stored;

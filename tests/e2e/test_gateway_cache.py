@@ -98,18 +98,18 @@ class QuotaTest(CacheCase):
         for number, point in enumerate(self.POINTS):
             with self.subTest(point=point):
                 for kind in "ab":
-                    self.updated(1, f"release-{number}-{kind}", size=9_000_000)
+                    self.updated(1, f"release-{number}-{kind}", size=12_000_000)
                 self.gateway.stop()
                 self.gateway.start(fault=point)
                 device = self.mender5(1)
                 with revived(self.gateway) as deaths:
-                    content = self.deployed(device, f"release-{number}-c", size=9_000_000)
+                    content = self.deployed(device, f"release-{number}-c", size=12_000_000)
                     wait_until(lambda: attempt(device) == "success", seconds=120 * SLOWNESS, what="the update")
                 self.assertEqual(self.installed(device), content)
                 histogram[point] = len(deaths)
                 self.gateway.stop()
                 self.gateway.start()
-                self.wait_for_metric("postern_gateway_cache_chunks", lambda count: count <= 27)
+                self.wait_for_metric("postern_gateway_cache_chunks", lambda count: 0 < count <= 26)
         print(f"kills by fault point: {dict(histogram)}")
         self.assertEqual(set(histogram), set(self.POINTS))
         self.assertTrue(all(histogram.values()), "every point was hit")
