@@ -139,8 +139,11 @@ class CacheFixture : public ::testing::Test {
             .value();
     metrics_ = std::make_unique<Metrics>();
     catalog_ = std::make_unique<Catalog>(state_, loop_.clock());
+    client_ = std::make_unique<Upstream>(network_, loop_.clock(), log_, std::vector{loop_.executor()},
+                                         UpstreamOptions{.urls = {http::Url::parse("http://cloud").value()}});
+    client_->start();
     source_ = std::make_unique<Source>(
-        client_, *catalog_, *metrics_, uplink_,
+        *client_, *catalog_, *metrics_, uplink_,
         [](ArtifactKey) -> net::awaitable<Status> { co_return not_found("no device"); });
     cache_ = std::make_unique<Cache>(*source_, *catalog_, chunks_.get(), pool_, *metrics_, loop_.clock(),
                                      log_, loop_.executor(), std::move(options));
@@ -152,6 +155,7 @@ class CacheFixture : public ::testing::Test {
     if (!cache_) return;
     EXPECT_TRUE(loop_.run(cache_->stop()));
     wait_until([&] { return readers_ == 0; });
+    EXPECT_TRUE(loop_.run(client_->stop()));
     keeper_.reset();
     cache_.reset();
     chunks_.reset();
@@ -244,8 +248,7 @@ class CacheFixture : public ::testing::Test {
                        std::vector{loop_.executor()},
                        [this](http::Request& request) { return upstream_.answer(request); },
                        {}};
-  gateway::Upstream client_{
-      network_, loop_.clock(), {loop_.executor()}, {.url = http::Url::parse("http://cloud").value()}};
+  std::unique_ptr<Upstream> client_;
   Limiter uplink_{Calendar(), loop_.clock(), log_, loop_.executor()};
   MemoryDatabase state_{{kTables.begin(), kTables.end()}};
   std::map<std::string, std::shared_ptr<MemoryDatabase>> disks_;

@@ -21,10 +21,10 @@ constexpr std::string_view kDigest = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1f
 class FinderTest : public ::testing::Test {
  protected:
   FinderTest() {
-    answer("GET", "/api/gateways/v1/artifacts", [this](http::Request& request) {
+    answer("GET", "/api/gateways/v1/artifacts", [](http::Request& request) {
       return text(200, request.query == "name=release%201" ? fmt::format("[{}]", cloud_artifact()) : "[]");
     });
-    answer("GET", "/api/gateways/v1/artifacts/{id}", [this](http::Request& request) {
+    answer("GET", "/api/gateways/v1/artifacts/{id}", [](http::Request& request) {
       return request.parameter("id") == "id-1" ? text(200, cloud_artifact()) : text(404, "{}");
     });
     answer("POST", "/api/management/v1/useradm/auth/login", [this](http::Request&) {

@@ -353,6 +353,9 @@ class ForeignServer:
 
     def _manage(self, request, path):
         parts = path.split("/")
+        if parts[:3] == ["v1", "deployments", "artifacts"]:
+            require(request, "GET")
+            return self._answer_artifacts(request, parts[3:])
         if parts[:3] != ["v2", "devauth", "devices"]:
             raise Refused(404, "not found")
         if len(parts) == 3:
@@ -375,6 +378,17 @@ class ForeignServer:
             self.devauth.set_status(parts[3], parts[5], decode(request).get("status"))
             return Reply(204)
         raise Refused(404, "not found")
+
+    def _answer_artifacts(self, request, parts):
+        if not parts:
+            name = request.query.get("name", [""])[0].lower()
+            return json_reply(200, [{"id": a.id, "name": a.name, "size": a.size, "device_types_compatible": a.device_types}
+                                    for a in self.artifacts if name in a.name.lower()])
+        artifact = next((a for a in self.artifacts if a.id == parts[0]), None)
+        if artifact is None or parts[1:] != ["download"]:
+            raise Refused(404, "Resource not found")
+        uri, expire = self._presign(artifact)
+        return json_reply(200, {"uri": uri, "expire": expire, "method": "GET"})
 
     def _preauthorize(self, request):
         require_json(request)

@@ -241,7 +241,8 @@ class LogTest(OperatingCase):
         self.upstream.server.links.fail(status=403, body=b"<Error/>", times=1)
         self.release("release-2")
         self.command("prefetch", "release-2", "--wait")
-        self.gateway.ask("GET", "/api/devices/v1/deployments/download/artifact/00?x-men-expire=1&x-men-signature=0badc0ffee")
+        self.gateway.ask("GET", "/api/devices/v1/deployments/download/artifact/00?x-men-expire=1&x-men-signature=0badc0ffee",
+                         certificate=self.authority.issue("device", "press-9"))
         self.gateway.stop()
         log = self.gateway.log()
         self.gateway.start()
