@@ -8,7 +8,7 @@ constexpr std::string_view kAliveRoute = "/api/internal/v1/gateway/alive";
 }  // namespace
 
 Result<std::unique_ptr<App>> App::make(const Machine& machine, const Config& config,
-                                       Credentials credentials) {
+                                       std::vector<std::byte> link_secret) {
   std::vector<http::Url> upstreams;
   for (const std::string& text : config.upstream_urls) {
     auto url = http::Url::parse(text);
@@ -18,20 +18,21 @@ Result<std::unique_ptr<App>> App::make(const Machine& machine, const Config& con
     }
     upstreams.push_back(*std::move(url));
   }
-  std::unique_ptr<App> app(new App(machine, config, std::move(upstreams), std::move(credentials)));
+  if (upstreams.empty()) return invalid("UpstreamServer.URL is missing");
+  std::unique_ptr<App> app(new App(machine, config, std::move(upstreams), std::move(link_secret)));
   POSTERN_CHECK(app->bindings_.load());
   return app;
 }
 
 App::App(const Machine& machine, const Config& config, std::vector<http::Url> upstreams,
-         Credentials credentials)
+         std::vector<std::byte> link_secret)
     : machine_(machine),
       config_(config),
-      signer_(std::move(credentials.link_secret)),
+      signer_(std::move(link_secret)),
       upstream_(machine.network, machine.clock, machine.log, machine.executors,
                 {.urls = std::move(upstreams),
-                 .tls = credentials.upstream_tls,
-                 .artifact_tls = credentials.artifact_tls,
+                 .tls = [&trust = machine.trust] { return trust.upstream_tls(); },
+                 .artifact_tls = [&trust = machine.trust] { return trust.artifact_tls(); },
                  .domain_whitelist = config.domain_whitelist,
                  .proxies = config.upstream_proxies,
                  .return_after = config.upstream_return_after}),
@@ -68,6 +69,7 @@ App::App(const Machine& machine, const Config& config, std::vector<http::Url> up
         http::ServerOptions{
             .tls = std::move(tls),
             .on_handshake = [this](HandshakeResult result) { metrics_.handshakes.add({to_string(result)}); },
+            .should_end = [this](auto chain) { return machine_.trust.should_end(chain); },
             .connections_max = config_.connections_max,
             .handshakes_max = config_.handshakes_max,
             .handshake_max = config_.deadlines.handshake,
@@ -75,13 +77,14 @@ App::App(const Machine& machine, const Config& config, std::vector<http::Url> up
             .idle_max = config_.deadlines.idle,
             .progress_max = config_.deadlines.progress});
   };
-  if (config.https.enabled) https_ = serve(device_router_, [tls = credentials.server_tls] { return tls; });
+  if (config.https.enabled) https_ = serve(device_router_, [this] { return machine_.trust.server_tls(); });
   if (config.http.enabled) http_ = serve(plain_router_, nullptr);
   if (config.metrics.enabled) metrics_server_ = serve(metrics_router_, nullptr);
   add_collectors();
 }
 
 void App::add_collectors() {
+  metrics_.collect([this](Scrape& scrape) { machine_.trust.tell(scrape); });
   metrics_.collect([this](Scrape& scrape) { traffic_.collect(scrape); });
   metrics_.collect([this](Scrape& scrape) {
     scrape.gauge("postern_gateway_build_info", "Which program this is; always 1.", 1,
@@ -176,6 +179,9 @@ Result<App::Listening> App::listen() {
     metrics_server_.reset();
   }
   upstream_.start();
+  machine_.trust.start(machine_.executors.front(), machine_.pool, [this] {
+    if (https_) https_->end_connections([this](auto chain) { return machine_.trust.should_end(chain); });
+  });
   traffic_.start();
   return listening;
 }
@@ -184,6 +190,7 @@ net::awaitable<Status> App::stop(Duration grace) {
   // Readers that wait for a fill would wait for ever once it has stopped, so fills end first and tell them.
   Status outcome = co_await cache_.stop();
   relay_.stop();
+  if (auto stopped = co_await machine_.trust.stop(); !stopped) outcome = std::move(stopped);
   for (http::Server* server : {https_.get(), http_.get(), metrics_server_.get()}) {
     if (server == nullptr) continue;
     if (auto stopped = co_await server->stop(grace); !stopped) outcome = std::move(stopped);

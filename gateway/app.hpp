@@ -7,6 +7,7 @@
 #include "gateway/download.hpp"
 #include "gateway/relay/relay.hpp"
 #include "gateway/traffic/traffic.hpp"
+#include "gateway/trust/trust.hpp"
 #include "shared/http/server.hpp"
 
 namespace postern::gateway {
@@ -20,24 +21,17 @@ struct Machine {
   Database& state;     ///< opened with the tables of store/tables.hpp
   ChunkStore* chunks;  ///< null: artifacts are not cached
   Pool& pool;
+  Trust& trust;                                 ///< certificates, keys and lists
   std::vector<net::any_io_executor> executors;  ///< connections are spread over them; fills run on the first
   std::string user_agent;                       ///< with which the gateway speaks for itself
   std::string version;
-};
-
-/// What was read from files.
-struct Credentials {
-  std::shared_ptr<const TlsServerContext> server_tls;    ///< for the HTTPS listener; null where there is none
-  std::shared_ptr<const TlsClientContext> upstream_tls;  ///< with our own certificate, if we have one
-  std::shared_ptr<const TlsClientContext> artifact_tls;  ///< without
-  std::vector<std::byte> link_secret;
 };
 
 class App {
  public:
   /// `config` was checked. Errors: invalid (upstream URL), corrupt (stored state).
   static Result<std::unique_ptr<App>> make(const Machine& machine, const Config& config,
-                                           Credentials credentials);
+                                           std::vector<std::byte> link_secret);
 
   struct Listening {
     std::optional<Endpoint> https;
@@ -51,7 +45,7 @@ class App {
 
  private:
   App(const Machine& machine, const Config& config, std::vector<http::Url> upstreams,
-      Credentials credentials);
+      std::vector<std::byte> link_secret);
   void add_routes();
   void add_collectors();
   std::vector<AttributeConfig> added_attributes() const;

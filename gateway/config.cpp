@@ -128,6 +128,13 @@ void complete_upstreams(ConfigReader& reader, Config& config) {
   }
 }
 
+void read_device_trust(ConfigReader& reader, Config& config) {
+  reader.string_or_strings("Postern.mTLS.CACertificates", "POSTERN_GATEWAY_MTLS_CA_CERTIFICATES",
+                           &config.device_cas);
+  reader.string_or_strings("Postern.mTLS.CRL", "POSTERN_GATEWAY_MTLS_CRL", &config.device_crls);
+  reader.boolean("Postern.mTLS.RequireCRL", "POSTERN_GATEWAY_MTLS_REQUIRE_CRL", &config.require_crl);
+}
+
 void read_calendar(ConfigReader& reader, const std::string& key, std::string_view variable,
                    Calendar& calendar) {
   std::string text;
@@ -158,8 +165,7 @@ void read_own(ConfigReader& reader, Config& config) {
   reader.string("Postern.Upstream.Certificate", "POSTERN_GATEWAY_UPSTREAM_CERTIFICATE",
                 &config.upstream_certificate);
   reader.string("Postern.Upstream.Key", "POSTERN_GATEWAY_UPSTREAM_KEY", &config.upstream_key);
-  reader.string("Postern.mTLS.CRL", "POSTERN_GATEWAY_MTLS_CRL", &config.device_crl);
-  reader.boolean("Postern.mTLS.RequireCRL", "POSTERN_GATEWAY_MTLS_REQUIRE_CRL", &config.require_crl);
+  read_device_trust(reader, config);
   reader.string("Postern.Binding.Rebinding", "POSTERN_GATEWAY_BINDING_REBINDING", &rebinding);
   reader.string("Postern.Binding.NameField", "POSTERN_GATEWAY_BINDING_NAME_FIELD",
                 &config.binding_name_field);
@@ -215,8 +221,9 @@ Status check_complete(const Config& config) {
   if (config.https.enabled && (config.server_certificate.empty() || config.server_key.empty())) {
     return missing("HTTPS.ServerCertificate or HTTPS.ServerKey", "HTTPS needs both");
   }
-  if (config.mtls && config.device_ca.empty()) {
-    return missing("Features.mTLS.CACertificate", "the authority of the devices' certificates");
+  if (config.mtls && config.device_ca.empty() && config.device_cas.empty()) {
+    return missing("Features.mTLS.CACertificate or Postern.mTLS.CACertificates",
+                   "the authority of the devices' certificates");
   }
   if (config.mtls && !config.https.enabled) {
     return invalid("Features.mTLS.Enabled needs HTTPS.Enabled");

@@ -41,7 +41,7 @@ struct Config {
   std::string signature_secret;  ///< base64; empty: one is made and kept
   std::chrono::seconds link_lifetime = std::chrono::hours(24);
   bool mtls = false;
-  std::string device_ca;
+  std::string device_ca;  ///< PEM, may hold several
   std::string mender_username;
   std::string mender_password;
   std::string blacklist_path;
@@ -73,7 +73,8 @@ struct Config {
   std::size_t tunnels_max = 4096;
   std::chrono::seconds tunnel_idle_max = std::chrono::minutes(10);
   DeadlineConfig deadlines;
-  std::string device_crl;
+  std::vector<std::string> device_cas;   ///< further files
+  std::vector<std::string> device_crls;  ///< files, or directories of files
   bool require_crl = false;
   Rebinding rebinding = Rebinding::same_subject;
   std::string binding_name_field;  ///< empty: a certificate is known by its key

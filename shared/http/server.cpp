@@ -121,7 +121,7 @@ class Server::Session {
   }
   void close_if(const std::function<bool(std::span<const Certificate>)>& should_end) {
     // During the handshake the stream is not ours; whoever checks certificates then knows the newest rules.
-    if (stream_ && !stream_->peer_chain().empty() && should_end(stream_->peer_chain())) guard_.close();
+    if (stream_ && !stream_->peer_chain().empty() && should_end(stream_->peer_chain())) guard_.abort();
   }
 
  private:
@@ -201,6 +201,9 @@ net::awaitable<Status> Server::Session::secure() {
   handshake_.reset();
   server_.options_.on_handshake(result);
   POSTERN_CO_TRY(auto stream, std::move(secured));
+  if (!stream->peer_chain().empty() && server_.options_.should_end(stream->peer_chain())) {
+    co_return rejected(Reason::unauthorized, "the certificate has lost its worth during the handshake");
+  }
   stream_ = std::move(stream);
   guard_.watch(*stream_);
   co_return Status{};

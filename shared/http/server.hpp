@@ -23,6 +23,9 @@ struct ServerOptions {
   TlsSource tls;  ///< empty: plain HTTP
   /// Told how each handshake ended. Called on any thread.
   std::function<void(HandshakeResult)> on_handshake = [](HandshakeResult) {};
+  /// Asked when a handshake has ended whose client has shown certificates, because the rules may have changed
+  /// since it checked them, when end_connections() could not see it yet. Called on any thread.
+  std::function<bool(std::span<const Certificate> chain)> should_end = [](auto) { return false; };
   std::size_t head_bytes_max = 16 << 10;
   std::size_t connections_max = 10'000;  ///< beyond it a new connection is closed at once
   /// For each executor; beyond it new connections wait in the listener's backlog. A handshake that takes
@@ -49,7 +52,7 @@ class Server {
   /// Starts to accept; returns where it listens. Call it once. Errors: those of Network::listen.
   Result<Endpoint> listen(const Endpoint& at);
   /// Ends connections whose client has shown certificates that `should_end` is true for, whatever they are
-  /// doing. Returns at once; thread-safe.
+  /// doing, and without what they have not received yet. Returns at once; thread-safe.
   void end_connections(std::function<bool(std::span<const Certificate> chain)> should_end);
   /// How many connections there are now. Thread-safe.
   std::size_t connections() const { return connections_; }

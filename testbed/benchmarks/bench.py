@@ -7,7 +7,9 @@ import json
 import os
 import pathlib
 import platform
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,7 @@ from servers import Artifact, BenchGateway, BenchServer, Nginx, make_identities,
 SERVERS = ("gateway", "nginx", "bare", "curl")
 NEEDED = ("taskset", "mender-artifact", "openssl", "curl", "tc", "ip", "nsenter", "fincore", "sha256sum")
 NAME = "postern-bench-"
+FILES_NEEDED = 12000
 
 
 class Stand:
@@ -38,6 +41,7 @@ class Stand:
         self.rounds = options.rounds or (1 if options.quick else 5)
         self.seconds = 1 if options.quick else 3
         self.profile_directory = options.profile
+        self._others = [0.0, 0.0]  # seconds of others on the server's core, and seconds in which it was measured
         self.server_core, self.load_core = sorted(os.sched_getaffinity(0))[:2]
         self.authority = Authority(work, "bench")
         self.large = Artifact(work, "large", (16 if options.quick else 256) << 20)
@@ -65,6 +69,16 @@ class Stand:
 
     def load(self, mode, target, **options):
         return Load(mode, target, core=self.load_core, identities=self.identities, **options)
+
+    def note_others(self, busy, seconds):
+        """Takes what others were busy for on the server's core during a measurement."""
+        self._others[0] += max(0.0, busy)
+        self._others[1] += seconds
+
+    @property
+    def others_share(self):
+        """Which part of the server's core was not the server's to have."""
+        return self._others[0] / self._others[1] if self._others[1] else 0.0
 
     @contextlib.contextmanager
     def profile(self, server):
@@ -96,7 +110,7 @@ def describe_machine(stand):
             "kernel_tls": pathlib.Path("/proc/net/tls_stat").exists(),
             "gateway": version_of([tool("postern-gateway"), "--version"]), "nginx": stand.nginx.version,
             "openssl": version_of(["openssl", "version"]), "curl": version_of(["curl", "--version"]).split(" (")[0],
-            "load_average": round(os.getloadavg()[0], 2), "rounds": stand.rounds, "quick": stand.is_quick}
+            "others_share": stand.others_share, "rounds": stand.rounds, "quick": stand.is_quick}
 
 
 def verdict_text(line):
@@ -105,7 +119,7 @@ def verdict_text(line):
 
 def markdown(machine, lines):
     text = [f"{machine['when']}, {machine['cpu']}, {machine['memory_gib']} GiB, {machine['kernel']}, "
-            f"{'with' if machine['kernel_tls'] else 'without'} kernel TLS, load average {machine['load_average']} before.",
+            f"{'with' if machine['kernel_tls'] else 'without'} kernel TLS, others took {machine['others_share']:.0%} of the server's core.",
             f"{machine['gateway']}; {machine['nginx']}; {machine['openssl']}; {machine['curl']}. "
             f"Medians of {machine['rounds']} interleaved rounds (spread).", "",
             "| row | measure | unit | gateway | nginx | bare loop | curl | ratio | target | |",
@@ -129,29 +143,27 @@ def check_machine():
                 if not pathlib.Path(tool(name)).exists()]
     if missing:
         raise BenchError(f"missing: {', '.join(missing)}; testbed/setup/packages and testbed/setup/build bring them")
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most < FILES_NEEDED:
+        raise BenchError(f"a process may open {most} files at most, and thousands of connections need {FILES_NEEDED}: raise "
+                         "the hard limit (ulimit -Hn)")
+    # nginx and the load have it from here.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def run_gateway(options):
     check_machine()
     if options.profile and not shutil.which("perf"):
         raise BenchError("--profile needs perf: apt-get install linux-perf")
+    started = time.monotonic()
     # On a disk, not in memory: one row reads from it.
     directory = pathlib.Path(tempfile.mkdtemp(prefix=NAME, dir=options.work))
-    started = time.monotonic()
-    lines = []
     try:
         with contextlib.ExitStack() as cleanup:
             say("making certificates, devices and artifacts, and filling the caches")
             stand = Stand(directory, options, cleanup)
+            lines, failures = run_rows(stand, options.only or ROWS)
             machine = describe_machine(stand)
-            for name in options.only or ROWS:
-                say(f"{name}: {ROWS[name].__doc__.strip()}")
-                stand.row = name
-                added = ROWS[name](stand)
-                lines += added
-                for line in added:
-                    values = ", ".join(f"{server} {line.text(server)}" for server in SERVERS if server in line.samples)
-                    say(f"    {line.measure}: {values} {line.unit} {verdict_text(line)}".rstrip())
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     text = markdown(machine, lines)
@@ -161,7 +173,28 @@ def run_gateway(options):
     if options.markdown:
         options.markdown.write_text(text)
     say(f"took {time.monotonic() - started:.0f} s")
+    if failures:
+        raise BenchError(f"not measured: {', '.join(failures)}")
     return 0 if options.quick or all(line.verdict is not False for line in lines) else 3
+
+
+def run_rows(stand, names):
+    """(lines, names of rows that could not be measured): one that fails does not take the others with it."""
+    lines, failures = [], []
+    for name in names:
+        say(f"{name}: {ROWS[name].__doc__.strip()}")
+        stand.row = name
+        try:
+            added = ROWS[name](stand)
+        except BenchError as error:
+            say(f"    {name}: {error}")
+            failures.append(name)
+            continue
+        lines += added
+        for line in added:
+            values = ", ".join(f"{server} {line.text(server)}" for server in SERVERS if server in line.samples)
+            say(f"    {line.measure}: {values} {line.unit} {verdict_text(line)}".rstrip())
+    return lines, failures
 
 
 def parse(arguments):
@@ -183,6 +216,8 @@ def parse(arguments):
 
 def main():
     options = parse(sys.argv[1:])
+    # So that servers are stopped and files removed then too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         return run_gateway(options)
     except BenchError as error:

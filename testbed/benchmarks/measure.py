@@ -42,6 +42,16 @@ def cpu_seconds(pid):
     return total / TICK
 
 
+def core_seconds(core):
+    """What a core has been busy for, with anything."""
+    for line in pathlib.Path("/proc/stat").read_text().splitlines():
+        words = line.split()
+        if words[0] == f"cpu{core}":
+            idle, waiting = map(int, words[4:6])
+            return (sum(map(int, words[1:9])) - idle - waiting) / TICK
+    return 0
+
+
 def anonymous_bytes(pid):
     """Anonymous memory: pages of mapped files can be given back at any time, and are not the process's own."""
     total = 0

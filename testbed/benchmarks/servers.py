@@ -181,7 +181,7 @@ class Nginx:
 
     name = "nginx"
 
-    def __init__(self, work, upstream, authority, *, core, aio="off"):
+    def __init__(self, work, upstream, authority, *, core):
         program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
         if program is None:
             raise BenchError("nginx is missing: apt-get install nginx-light, or run testbed/setup/packages")
@@ -189,18 +189,22 @@ class Nginx:
         self._work.mkdir()
         self._core = core
         self._program = program
-        self._upstream = upstream
         self.ca = authority.server_ca
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         certificate, key = authority.issue("server", "nginx", "--dns", "localhost")
-        words = {"WORK": self._work, "AIO": aio, "CERTIFICATE": certificate, "KEY": key,
-                 "CLIENT_CA": authority.device_ca, "UPSTREAM": f"127.0.0.1:{upstream.port}", "UPSTREAM_CA": upstream.ca,
-                 "UPSTREAM_NAME": upstream.host, "LISTEN": f"127.0.0.1:{self.port}"}
+        self._words = {"WORK": self._work, "CERTIFICATE": certificate, "KEY": key, "CLIENT_CA": authority.device_ca,
+                       "UPSTREAM": f"127.0.0.1:{upstream.port}", "UPSTREAM_CA": upstream.ca, "UPSTREAM_NAME": upstream.host,
+                       "LISTEN": f"127.0.0.1:{self.port}"}
+        self._process = None
+        self.configure()
+        self.start()
+
+    def configure(self, *, aio="off", listen_options=""):
+        """What differs between rows; of effect from the next start."""
+        words = {**self._words, "AIO": aio, "LISTEN_OPTIONS": listen_options}
         text = re.sub(r"@([A-Z_]+)@", lambda found: str(words[found[1]]), (HERE / "nginx.conf").read_text())
         (self._work / "nginx.conf").write_text(text)
-        self._process = None
-        self.start()
 
     @property
     def version(self):

@@ -14,7 +14,7 @@ constexpr std::size_t kOpeningMax = 64;
 constexpr std::uint64_t kErrorsMax = 1000;
 constexpr auto kWaitMax = std::chrono::milliseconds(100);
 /// Connections that do not stand by then never will.
-constexpr auto kOpeningTime = std::chrono::seconds(120);
+constexpr auto kOpeningTime = std::chrono::seconds(240);
 
 double seconds_between(TimePoint from, TimePoint to) {
   return std::chrono::duration<double>(to - from).count();
