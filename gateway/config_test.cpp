@@ -66,6 +66,35 @@ TEST_F(GatewayConfigTest, IsOverruledByTheEnvironment) {
   EXPECT_FALSE(config->mtls);
 }
 
+TEST_F(GatewayConfigTest, ListsUpstreamsOnceWithThePreferredFirst) {
+  const auto urls = [&](std::string_view text) { return load(text)->upstream_urls; };
+  EXPECT_THAT(
+      urls(
+          R"({"UpstreamServer":{"URL":"https://a"},"Postern":{"Upstream":{"URLs":["https://b","https://a"]}}})"),
+      ::testing::ElementsAre("https://a", "https://b"));
+  EXPECT_THAT(urls(R"({"Postern":{"Upstream":{"URLs":["https://b","https://c"]}}})"),
+              ::testing::ElementsAre("https://b", "https://c"));
+  EXPECT_THAT(urls(R"({"UpstreamServer":{"URL":"https://a"}})"), ::testing::ElementsAre("https://a"));
+}
+
+TEST_F(GatewayConfigTest, TakesProxiesFromTheirUsualVariablesUnlessToldOtherwise) {
+  const auto proxy = [&](std::string_view text, std::string_view url) {
+    const auto config = load(text);
+    const http::Proxy* found = config ? config->upstream_proxies.find(*http::Url::parse(url)) : nullptr;
+    return found == nullptr ? "-" : found->endpoint.host;
+  };
+  environment_ = {{"HTTPS_PROXY", "one:1"}, {"http_proxy", "two:2"}, {"NO_PROXY", "inside .plant"}};
+  EXPECT_EQ(proxy("{}", "https://cloud/"), "one");
+  EXPECT_EQ(proxy("{}", "http://cloud/"), "two");
+  EXPECT_EQ(proxy("{}", "https://inside/"), "-");
+  EXPECT_EQ(proxy("{}", "https://a.plant/"), "-");
+  constexpr std::string_view kOwn =
+      R"({"Postern":{"Upstream":{"Proxy":"three:3","NoProxy":["10.0.0.0/8"]}}})";
+  EXPECT_EQ(proxy(kOwn, "https://inside/"), "three");
+  EXPECT_EQ(proxy(kOwn, "https://10.1.2.3/"), "-");
+  EXPECT_FALSE(load(R"({"Postern":{"Upstream":{"Proxy":"socks5://u:secret@p"}}})"));
+}
+
 TEST_F(GatewayConfigTest, NamesWhatIsMissing) {
   const auto problem = [&](std::string_view text) { return check_complete(*load(text)).error().what; };
   EXPECT_THAT(problem("{}"), ::testing::HasSubstr("UpstreamServer.URL"));

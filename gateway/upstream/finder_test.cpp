@@ -42,8 +42,12 @@ class FinderTest : public ::testing::Test {
       return text(200, R"({"uri":"https://s3.example/bucket/id-1?X-Amz-Signature=abc","method":"GET"})");
     });
     EXPECT_TRUE(server_.listen({"upstream", 80}));
+    upstream_.start();
   }
-  ~FinderTest() override { EXPECT_TRUE(loop_.run(server_.stop(std::chrono::seconds(1)))); }
+  ~FinderTest() override {
+    EXPECT_TRUE(loop_.run(upstream_.stop()));
+    EXPECT_TRUE(loop_.run(server_.stop(std::chrono::seconds(1))));
+  }
 
   static http::Response text(int status, std::string body) {
     return http::Response::text(status, "application/json", std::move(body));
@@ -75,8 +79,9 @@ class FinderTest : public ::testing::Test {
       {}};
   Upstream upstream_{network_,
                      loop_.clock(),
+                     log_,
                      {loop_.executor()},
-                     {.url = *http::Url::parse("http://upstream"), .domain_whitelist = {"s3.example"}}};
+                     {.urls = {*http::Url::parse("http://upstream")}, .domain_whitelist = {"s3.example"}}};
   MemoryDatabase database_{{kTables.begin(), kTables.end()}};
   Catalog catalog_{database_, loop_.clock()};
   ManagementSession session_{upstream_, log_, "operator", "secret"};
