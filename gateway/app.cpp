@@ -8,22 +8,23 @@ constexpr std::string_view kAliveRoute = "/api/internal/v1/gateway/alive";
 }  // namespace
 
 Result<std::unique_ptr<App>> App::make(const Machine& machine, const Config& config,
-                                       Credentials credentials) {
+                                       std::vector<std::byte> link_secret) {
   auto upstream = http::Url::parse(config.upstream_url);
   if (!upstream) return std::move(upstream).error().within("UpstreamServer.URL");
-  std::unique_ptr<App> app(new App(machine, config, *upstream, std::move(credentials)));
+  std::unique_ptr<App> app(new App(machine, config, *upstream, std::move(link_secret)));
   POSTERN_CHECK(app->bindings_.load());
   return app;
 }
 
-App::App(const Machine& machine, const Config& config, const http::Url& upstream, Credentials credentials)
+App::App(const Machine& machine, const Config& config, const http::Url& upstream,
+         std::vector<std::byte> link_secret)
     : machine_(machine),
       config_(config),
-      signer_(std::move(credentials.link_secret)),
+      signer_(std::move(link_secret)),
       upstream_(machine.network, machine.clock, machine.executors,
                 {.url = upstream,
-                 .tls = credentials.upstream_tls,
-                 .artifact_tls = credentials.artifact_tls,
+                 .tls = [&trust = machine.trust] { return trust.upstream_tls(); },
+                 .artifact_tls = [&trust = machine.trust] { return trust.artifact_tls(); },
                  .domain_whitelist = config.domain_whitelist}),
       bindings_(machine.state, machine.clock, config.rebinding),
       preauthorizer_(make_preauthorizer()),
@@ -32,31 +33,42 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
                                     GatekeeperOptions{.name_field = config.binding_name_field,
                                                       .approved_path = config.approved_path})
                               : nullptr),
+      traffic_({.uplink = config.uplink_calendar,
+                .site = config.site_calendar,
+                .downloads_max = config.downloads_max},
+               machine.clock, machine.log, machine.executors.front()),
       catalog_(machine.state, machine.clock),
       links_(upstream_, catalog_, signer_, machine.clock, machine.log,
              {.enabled = config.proxies_artifacts,
               .gateway_url = config.gateway_url,
               .lifetime = config.link_lifetime}),
-      source_(upstream_, catalog_, metrics_, [this](ArtifactKey key) { return links_.renew(key); }),
+      source_(upstream_, catalog_, metrics_, traffic_.uplink,
+              [this](ArtifactKey key) { return links_.renew(key); }),
       cache_(source_, catalog_, machine.chunks, machine.pool, metrics_, machine.clock, machine.log,
              machine.executors.front()),
-      relay_(upstream_, gatekeeper_.get(), links_, metrics_, machine.log, added_attributes()),
-      download_route_(cache_, signer_, metrics_, machine.clock, machine.log) {
+      relay_(upstream_, gatekeeper_.get(), links_, traffic_, metrics_, machine.log, added_attributes()),
+      download_route_(cache_, signer_, traffic_.site, traffic_.admission, metrics_, machine.clock,
+                      machine.log) {
   add_routes();
   const auto serve = [&](http::Router& router, http::TlsSource tls) {
     return std::make_unique<http::Server>(
         machine.network, machine.clock, machine.random, machine.log, machine.executors, handler(router),
-        http::ServerOptions{.tls = std::move(tls), .on_handshake = [this](HandshakeResult result) {
-                              metrics_.handshakes.add({to_string(result)});
-                            }});
+        http::ServerOptions{
+            .tls = std::move(tls),
+            .on_handshake = [this](HandshakeResult result) { metrics_.handshakes.add({to_string(result)}); },
+            .should_end = [this](auto chain) { return machine_.trust.should_end(chain); },
+            .connections_max = config_.connections_max,
+            .handshakes_max = config_.handshakes_max});
   };
-  if (config.https.enabled) https_ = serve(device_router_, [tls = credentials.server_tls] { return tls; });
+  if (config.https.enabled) https_ = serve(device_router_, [this] { return machine_.trust.server_tls(); });
   if (config.http.enabled) http_ = serve(plain_router_, nullptr);
   if (config.metrics.enabled) metrics_server_ = serve(metrics_router_, nullptr);
   add_collectors();
 }
 
 void App::add_collectors() {
+  metrics_.collect([this](Scrape& scrape) { machine_.trust.tell(scrape); });
+  metrics_.collect([this](Scrape& scrape) { traffic_.collect(scrape); });
   metrics_.collect([this](Scrape& scrape) {
     scrape.gauge("postern_gateway_build_info", "Which program this is; always 1.", 1,
                  {{"version", machine_.version}});
@@ -139,16 +151,22 @@ Result<App::Listening> App::listen() {
     machine_.log.error("gateway.metrics_not_served", {{"error", started.error().what}});
     metrics_server_.reset();
   }
+  machine_.trust.start(machine_.executors.front(), machine_.pool, [this] {
+    if (https_) https_->end_connections([this](auto chain) { return machine_.trust.should_end(chain); });
+  });
+  traffic_.start();
   return listening;
 }
 
 net::awaitable<Status> App::stop(Duration grace) {
   // Readers that wait for a fill would wait for ever once it has stopped, so fills end first and tell them.
   Status outcome = co_await cache_.stop();
+  if (auto stopped = co_await machine_.trust.stop(); !stopped) outcome = std::move(stopped);
   for (http::Server* server : {https_.get(), http_.get(), metrics_server_.get()}) {
     if (server == nullptr) continue;
     if (auto stopped = co_await server->stop(grace); !stopped) outcome = std::move(stopped);
   }
+  if (auto stopped = co_await traffic_.stop(); !stopped) outcome = std::move(stopped);
   co_return outcome;
 }
 

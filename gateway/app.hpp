@@ -6,6 +6,8 @@
 #include "gateway/config.hpp"
 #include "gateway/download.hpp"
 #include "gateway/relay/relay.hpp"
+#include "gateway/traffic/traffic.hpp"
+#include "gateway/trust/trust.hpp"
 #include "shared/http/server.hpp"
 
 namespace postern::gateway {
@@ -19,24 +21,17 @@ struct Machine {
   Database& state;     ///< opened with the tables of store/tables.hpp
   ChunkStore* chunks;  ///< null: artifacts are not cached
   Pool& pool;
+  Trust& trust;                                 ///< certificates, keys and lists
   std::vector<net::any_io_executor> executors;  ///< connections are spread over them; fills run on the first
   std::string user_agent;                       ///< with which the gateway speaks for itself
   std::string version;
-};
-
-/// What was read from files.
-struct Credentials {
-  std::shared_ptr<const TlsServerContext> server_tls;    ///< for the HTTPS listener; null where there is none
-  std::shared_ptr<const TlsClientContext> upstream_tls;  ///< with our own certificate, if we have one
-  std::shared_ptr<const TlsClientContext> artifact_tls;  ///< without
-  std::vector<std::byte> link_secret;
 };
 
 class App {
  public:
   /// `config` was checked. Errors: invalid (upstream URL), corrupt (stored state).
   static Result<std::unique_ptr<App>> make(const Machine& machine, const Config& config,
-                                           Credentials credentials);
+                                           std::vector<std::byte> link_secret);
 
   struct Listening {
     std::optional<Endpoint> https;
@@ -49,7 +44,8 @@ class App {
   net::awaitable<Status> stop(Duration grace);
 
  private:
-  App(const Machine& machine, const Config& config, const http::Url& upstream, Credentials credentials);
+  App(const Machine& machine, const Config& config, const http::Url& upstream,
+      std::vector<std::byte> link_secret);
   void add_routes();
   void add_collectors();
   std::vector<AttributeConfig> added_attributes() const;
@@ -64,6 +60,7 @@ class App {
   Bindings bindings_;
   std::unique_ptr<Preauthorizer> preauthorizer_;
   std::unique_ptr<Gatekeeper> gatekeeper_;
+  TrafficControl traffic_;
   Catalog catalog_;
   Links links_;
   Source source_;

@@ -65,14 +65,44 @@ void read_upstream(ConfigReader& reader, Config& config) {
                  &config.upstream_insecure);
 }
 
+void read_device_trust(ConfigReader& reader, Config& config) {
+  reader.string_or_strings("Postern.mTLS.CACertificates", "POSTERN_GATEWAY_MTLS_CA_CERTIFICATES",
+                           &config.device_cas);
+  reader.string_or_strings("Postern.mTLS.CRL", "POSTERN_GATEWAY_MTLS_CRL", &config.device_crls);
+  reader.boolean("Postern.mTLS.RequireCRL", "POSTERN_GATEWAY_MTLS_REQUIRE_CRL", &config.require_crl);
+}
+
+void read_calendar(ConfigReader& reader, const std::string& key, std::string_view variable,
+                   Calendar& calendar) {
+  std::string text;
+  reader.string(key, variable, &text);
+  if (auto parsed = Calendar::parse(text)) {
+    calendar = *std::move(parsed);
+  } else {
+    reader.fail(key, parsed.error().what);
+  }
+}
+
+void read_traffic(ConfigReader& reader, Config& config) {
+  const std::string traffic = "Postern.Traffic.";
+  read_calendar(reader, traffic + "Uplink", "POSTERN_GATEWAY_TRAFFIC_UPLINK", config.uplink_calendar);
+  read_calendar(reader, traffic + "Site", "POSTERN_GATEWAY_TRAFFIC_SITE", config.site_calendar);
+  reader.string(traffic + "TimeZone", "POSTERN_GATEWAY_TRAFFIC_TIME_ZONE", &config.time_zone);
+  reader.integer(traffic + "DownloadsMax", "POSTERN_GATEWAY_TRAFFIC_DOWNLOADS_MAX", &config.downloads_max,
+                 std::size_t{0}, std::size_t{1} << 20);
+  reader.integer(traffic + "ConnectionsMax", "POSTERN_GATEWAY_TRAFFIC_CONNECTIONS_MAX",
+                 &config.connections_max, std::size_t{1}, std::size_t{1} << 20);
+  reader.integer(traffic + "HandshakesMax", "POSTERN_GATEWAY_TRAFFIC_HANDSHAKES_MAX", &config.handshakes_max,
+                 std::size_t{1}, std::size_t{1} << 20);
+}
+
 void read_own(ConfigReader& reader, Config& config) {
   std::string rebinding(to_string(config.rebinding));
   reader.string("Postern.StateDirectory", "POSTERN_GATEWAY_STATE_DIRECTORY", &config.state_directory);
   reader.string("Postern.Upstream.Certificate", "POSTERN_GATEWAY_UPSTREAM_CERTIFICATE",
                 &config.upstream_certificate);
   reader.string("Postern.Upstream.Key", "POSTERN_GATEWAY_UPSTREAM_KEY", &config.upstream_key);
-  reader.string("Postern.mTLS.CRL", "POSTERN_GATEWAY_MTLS_CRL", &config.device_crl);
-  reader.boolean("Postern.mTLS.RequireCRL", "POSTERN_GATEWAY_MTLS_REQUIRE_CRL", &config.require_crl);
+  read_device_trust(reader, config);
   reader.string("Postern.Binding.Rebinding", "POSTERN_GATEWAY_BINDING_REBINDING", &rebinding);
   reader.string("Postern.Binding.NameField", "POSTERN_GATEWAY_BINDING_NAME_FIELD",
                 &config.binding_name_field);
@@ -108,6 +138,7 @@ Result<Config> load_config(const std::string& path, const Environment& environme
   read_listeners(reader, config);
   read_upstream(reader, config);
   read_own(reader, config);
+  read_traffic(reader, config);
   POSTERN_CHECK(reader.finish(log));
   while (config.gateway_url.ends_with('/')) config.gateway_url.pop_back();
   return config;
@@ -124,8 +155,9 @@ Status check_complete(const Config& config) {
   if (config.https.enabled && (config.server_certificate.empty() || config.server_key.empty())) {
     return missing("HTTPS.ServerCertificate or HTTPS.ServerKey", "HTTPS needs both");
   }
-  if (config.mtls && config.device_ca.empty()) {
-    return missing("Features.mTLS.CACertificate", "the authority of the devices' certificates");
+  if (config.mtls && config.device_ca.empty() && config.device_cas.empty()) {
+    return missing("Features.mTLS.CACertificate or Postern.mTLS.CACertificates",
+                   "the authority of the devices' certificates");
   }
   if (config.mtls && !config.https.enabled) {
     return invalid("Features.mTLS.Enabled needs HTTPS.Enabled");

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "gateway/admission/binding.hpp"
+#include "gateway/traffic/calendar.hpp"
 #include "shared/base/config.hpp"
 
 namespace postern::gateway {
@@ -30,7 +31,7 @@ struct Config {
   std::string signature_secret;  ///< base64; empty: one is made and kept
   std::chrono::seconds link_lifetime = std::chrono::hours(24);
   bool mtls = false;
-  std::string device_ca;
+  std::string device_ca;  ///< PEM, may hold several
   std::string mender_username;
   std::string mender_password;
   std::string blacklist_path;
@@ -56,7 +57,8 @@ struct Config {
   std::string state_directory = "/var/lib/postern-gateway";
   std::string upstream_certificate;  ///< our own, for postern-cloud
   std::string upstream_key;
-  std::string device_crl;
+  std::vector<std::string> device_cas;   ///< further files
+  std::vector<std::string> device_crls;  ///< files, or directories of files
   bool require_crl = false;
   Rebinding rebinding = Rebinding::same_subject;
   std::string binding_name_field;  ///< empty: a certificate is known by its key
@@ -64,6 +66,12 @@ struct Config {
   std::uint64_t cache_bytes_max = std::uint64_t{16} << 30;
   std::uint64_t cache_segment_bytes = std::uint64_t{1} << 30;
   std::uint64_t free_bytes_min = std::uint64_t{256} << 20;
+  Calendar uplink_calendar;              ///< rates of what comes from the upstream
+  Calendar site_calendar;                ///< rates of what goes to the devices
+  std::string time_zone;                 ///< in which they count; empty: the machine's
+  std::size_t downloads_max = 10'000;    ///< at a time; 0: no bound
+  std::size_t connections_max = 10'000;  ///< of devices
+  std::size_t handshakes_max = 64;       ///< at a time, for each thread
   unsigned threads = 0;
   unsigned pool_threads = 2;
   std::chrono::seconds stop_grace{10};

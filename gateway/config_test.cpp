@@ -85,5 +85,38 @@ TEST_F(GatewayConfigTest, RefusesBrokenTlsVersionsAndUnknownPolicies) {
               ::testing::HasSubstr("same-key, same-subject, approved or any"));
 }
 
+TEST_F(GatewayConfigTest, ReadsTheBoundsOfTraffic) {
+  const auto config = load(R"({"Postern": {"Traffic": {
+      "Uplink": "Mon-Fri 06:00-22:00 2 Mbit/s, else 20 Mbit/s", "Site": "1 Gbit/s", "TimeZone": "Europe/Berlin",
+      "DownloadsMax": 0, "ConnectionsMax": 500, "HandshakesMax": 8}}})");
+  ASSERT_TRUE(config) << config.error().what;
+  EXPECT_FALSE(config->uplink_calendar.is_constant());
+  EXPECT_EQ(config->site_calendar.rate_at({}).to_string(), "1 Gbit/s");
+  EXPECT_EQ(config->time_zone, "Europe/Berlin");
+  EXPECT_EQ(config->downloads_max, 0U);
+  EXPECT_EQ(config->connections_max, 500U);
+  EXPECT_EQ(config->handshakes_max, 8U);
+}
+
+TEST_F(GatewayConfigTest, SaysWhereACalendarIsWrong) {
+  const auto config = load(R"({"Postern": {"Traffic": {"Uplink": "Mon-Fri 2 Mb/s"}}})");
+  ASSERT_FALSE(config);
+  EXPECT_THAT(config.error().what, ::testing::HasSubstr("Postern.Traffic.Uplink"));
+  EXPECT_THAT(config.error().what, ::testing::HasSubstr("column 11"));
+}
+
+TEST_F(GatewayConfigTest, NamesAuthoritiesAndListsByOnePathOrMany) {
+  const auto one = load(R"({"Postern": {"mTLS": {"CACertificates": "a", "CRL": "/etc/crls"}}})");
+  ASSERT_TRUE(one) << one.error().what;
+  EXPECT_EQ(one->device_cas, std::vector<std::string>{"a"});
+  EXPECT_EQ(one->device_crls, std::vector<std::string>{"/etc/crls"});
+  environment_ = {{"POSTERN_GATEWAY_MTLS_CRL", "x.crl,y.crl"}};
+  const auto many = load(R"({"Postern": {"mTLS": {"CACertificates": ["a", "b"], "CRL": "z.crl"}}})");
+  ASSERT_TRUE(many) << many.error().what;
+  EXPECT_EQ(many->device_cas, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(many->device_crls, (std::vector<std::string>{"x.crl", "y.crl"}));
+  EXPECT_FALSE(load(R"({"Postern": {"mTLS": {"CRL": 1}}})"));
+}
+
 }  // namespace
 }  // namespace postern::gateway

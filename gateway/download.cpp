@@ -1,5 +1,6 @@
 #include "gateway/download.hpp"
 
+#include "gateway/traffic/limited_body.hpp"
 #include "shared/http/answer.hpp"
 
 namespace postern::gateway {
@@ -55,7 +56,9 @@ net::awaitable<Result<http::Response>> DownloadRoute::answer(http::Request& requ
         "Content-Range",
         http::ByteRange{.first = opened->first, .last = opened->last}.content_range(opened->total));
   }
-  response.body = std::move(opened->body);
+  // Whoever continues behind the first byte took a place when it began.
+  response.body = std::make_unique<LimitedBody>(std::move(opened->body), site_,
+                                                admission_.begin_download(opened->first == 0));
   co_return response;
 }
 

@@ -3,16 +3,25 @@
 
 #include "gateway/cache/cache.hpp"
 #include "gateway/relay/links.hpp"
+#include "gateway/traffic/admission.hpp"
+#include "gateway/traffic/limiter.hpp"
 #include "shared/http/router.hpp"
 
 namespace postern::gateway {
 
 /// GET of a link that Links has made (decisions 3 and 6): the link's life governs a first GET only; a ranged
-/// GET is answered 206, or the connection is closed. Thread-safe.
+/// GET is answered 206, or the connection is closed. Bodies leave at the pace of `site`. Thread-safe.
 class DownloadRoute {
  public:
-  DownloadRoute(Cache& cache, const LinkSigner& signer, Metrics& metrics, Clock& clock, Log& log)
-      : cache_(cache), signer_(signer), metrics_(metrics), clock_(clock), log_(log) {}
+  DownloadRoute(Cache& cache, const LinkSigner& signer, Limiter& site, Admission& admission, Metrics& metrics,
+                Clock& clock, Log& log)
+      : cache_(cache),
+        signer_(signer),
+        site_(site),
+        admission_(admission),
+        metrics_(metrics),
+        clock_(clock),
+        log_(log) {}
 
   void add_routes(http::Router& router);
 
@@ -22,6 +31,8 @@ class DownloadRoute {
 
   Cache& cache_;
   const LinkSigner& signer_;
+  Limiter& site_;
+  Admission& admission_;
   Metrics& metrics_;
   Clock& clock_;
   Log& log_;

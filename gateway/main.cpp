@@ -5,7 +5,8 @@
 #include <sys/stat.h>
 #include <CLI/CLI.hpp>
 
-#include "gateway/credentials.hpp"
+#include "gateway/app.hpp"
+#include "gateway/link_secret.hpp"
 #include "gateway/store/tables.hpp"
 #include "shared/async/service.hpp"
 #include "shared/transport/tcp.hpp"
@@ -58,10 +59,14 @@ void log_started(const App::Listening& listening, const Config& config, Log& log
 Status serve(const Config& config, Log& log) {
   POSTERN_CHECK(check_complete(config));
   raise_file_limit(log);
+  if (!config.time_zone.empty()) POSTERN_CHECK(use_time_zone(config.time_zone));
   SystemClock clock;
   SystemRandom random;
   SystemNetwork network;
   Service service("gateway", config.threads, log);
+  SystemFiles files;
+  std::unique_ptr<Trust> trust;
+  service.on_hangup([&trust] { trust->reload(); });  // not before run()
   Pool pool(config.pool_threads);
   POSTERN_CHECK(open_directory(config.state_directory));  // makes it
   POSTERN_TRY(const auto state, open_lmdb_database({.path = config.state_directory + "/state",
@@ -69,7 +74,8 @@ Status serve(const Config& config, Log& log) {
                                                     .schema_version = kSchemaVersion},
                                                    clock, log));
   POSTERN_TRY(const auto chunks, open_chunks(config, clock, log));
-  POSTERN_TRY(Credentials credentials, load_credentials(config, clock, random, log));
+  POSTERN_TRY(trust, Trust::load(config, files, clock, log));
+  POSTERN_TRY(auto link_secret, load_link_secret(config, random));
   POSTERN_TRY(const auto app, App::make({.network = network,
                                          .clock = clock,
                                          .random = random,
@@ -77,10 +83,11 @@ Status serve(const Config& config, Log& log) {
                                          .state = *state,
                                          .chunks = chunks.get(),
                                          .pool = pool,
+                                         .trust = *trust,
                                          .executors = service.executors(),
                                          .user_agent = "postern-gateway/" POSTERN_VERSION,
                                          .version = POSTERN_VERSION},
-                                        config, std::move(credentials)));
+                                        config, std::move(link_secret)));
   POSTERN_TRY(const App::Listening listening, app->listen());
   log_started(listening, config, log);
   service.run([&](Duration grace) { return app->stop(grace); }, config.stop_grace);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "shared/crypto/chain_verifier.hpp"
 #include "shared/io/file.hpp"
 #include "shared/testing/loop.hpp"
 #include "shared/testing/seeded_random.hpp"
@@ -84,8 +85,9 @@ TEST_F(AuthorityTest, IssuesWhatCountsAsItsKindOnly) {
   for (const Profile& profile : kProfiles) {
     const std::vector chain{issue(profile.name)};
     for (const Profile& trusted : kProfiles) {
-      const std::vector anchors{*open().ca(trusted)};
-      EXPECT_EQ(verify_chain(chain, anchors, clock_.wall()).has_value(), trusted.name == profile.name)
+      const ChainVerifier verifier({*open().ca(trusted)});
+      EXPECT_EQ(verifier.verify(chain, clock_.wall()).verdict == ChainVerifier::Verdict::trusted,
+                trusted.name == profile.name)
           << profile.name << " where " << trusted.name << " is trusted";
     }
     EXPECT_TRUE(check_usage(chain.front(), profile.usage));
@@ -125,8 +127,8 @@ TEST_F(AuthorityTest, NamesRevokedCertificatesInTheListOfTheirIssuer) {
   Revocations revocations;
   ASSERT_TRUE(
       revocations.add_crls(*read_file(authority.crl_path(profile)), std::vector{*authority.ca(profile)}));
-  EXPECT_TRUE(revocations.is_revoked(device));
-  EXPECT_FALSE(revocations.is_revoked(other));
+  EXPECT_TRUE(revocations.is_revoked(device, *authority.ca(profile)));
+  EXPECT_FALSE(revocations.is_revoked(other, *authority.ca(profile)));
   EXPECT_TRUE(revocations.stale(clock_.wall() + days(30)).empty());
   EXPECT_FALSE(revocations.stale(clock_.wall() + days(31)).empty());
   EXPECT_EQ(authority.crl(*find_profile("gateway"))->revoked().size(), 0U);

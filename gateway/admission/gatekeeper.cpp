@@ -1,8 +1,6 @@
 #include "gateway/admission/gatekeeper.hpp"
 
-#include <set>
-
-#include "shared/base/text.hpp"
+#include "gateway/trust/device_trust.hpp"
 #include "shared/device_api/codec.hpp"
 #include "shared/device_api/server.hpp"
 #include "shared/io/file.hpp"
@@ -12,25 +10,6 @@ namespace {
 
 constexpr Duration kReconsiderInterval = std::chrono::minutes(1);
 constexpr std::size_t kReconsideredMax = 10'000;
-
-/// Fingerprints in hexadecimal, one per line, with or without colons; `#` begins a comment.
-std::set<std::string> parse_fingerprints(std::string_view text) {
-  std::set<std::string> fingerprints;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    line = line.substr(0, line.find('#'));
-    std::string digits;
-    for (const char c : line) {
-      if (std::isxdigit(static_cast<unsigned char>(c)) != 0) {
-        digits.push_back(static_cast<char>(std::tolower(static_cast<unsigned char>(c))));
-      }
-    }
-    if (!digits.empty()) fingerprints.insert(std::move(digits));
-  }
-  return fingerprints;
-}
 
 }  // namespace
 
@@ -50,14 +29,17 @@ Result<CertificateIdentity> Gatekeeper::certificate_of(const http::Request& requ
 
 net::awaitable<std::function<bool(const Digest&)>> Gatekeeper::read_approved() {
   if (options_.approved_path.empty()) co_return [](const Digest&) { return false; };
-  const auto text = co_await pool_.run([&] { return read_file(options_.approved_path); });
-  if (!text) {
+  auto approved = co_await pool_.run([&]() -> Result<std::vector<std::string>> {
+    POSTERN_TRY(const std::string text, read_file(options_.approved_path));
+    return parse_fingerprints(text);
+  });
+  if (!approved) {
     log_.error("gateway.approved_unreadable",
-               {{"path", options_.approved_path}, {"error", text.error().what}});
+               {{"path", options_.approved_path}, {"error", approved.error().what}});
     co_return [](const Digest&) { return false; };
   }
-  co_return [approved = parse_fingerprints(*text)](const Digest& fingerprint) {
-    return approved.contains(to_hex(fingerprint));
+  co_return [approved = *std::move(approved)](const Digest& fingerprint) {
+    return std::ranges::binary_search(approved, to_hex(fingerprint));
   };
 }
 

@@ -5,21 +5,40 @@
 namespace postern::gateway {
 namespace {
 
-/// Counts what crosses the uplink.
-class CountingBody final : public http::Body {
+/// A wait in the background looks this often whether somebody has come who waits for the bytes.
+constexpr Duration kUrgencyLook = std::chrono::seconds(1);
+
+/// Counts what crosses the uplink, and reads no faster than the uplink's rate, so that TCP slows the sender.
+class UplinkBody final : public http::Body {
  public:
-  CountingBody(std::unique_ptr<http::Body> body, Metrics& metrics)
-      : body_(std::move(body)), metrics_(metrics) {}
+  UplinkBody(std::unique_ptr<http::Body> body, Metrics& metrics, Limiter& uplink, TrafficOf traffic)
+      : body_(std::move(body)), metrics_(metrics), uplink_(uplink), traffic_(std::move(traffic)) {}
   std::optional<std::uint64_t> length() const override { return body_->length(); }
   net::awaitable<Result<Bytes>> next() override {
-    auto piece = co_await body_->next();
-    if (piece) metrics_.uplink_artifact_bytes += piece->size();
+    POSTERN_CO_TRY(const Bytes piece, co_await body_->next());
+    metrics_.uplink_artifact_bytes += piece.size();
+    if (!piece.empty()) POSTERN_CO_CHECK(co_await take_turn(piece.size()));
     co_return piece;
   }
 
  private:
+  net::awaitable<Status> take_turn(std::size_t bytes) {
+    if (uplink_.try_acquire(traffic_(), bytes)) co_return Status{};
+    Duration left = Limiter::kWaitMax;
+    for (;;) {
+      const Traffic traffic = traffic_();
+      const Duration limit = traffic == Traffic::background ? kUrgencyLook : left;
+      auto acquired = co_await uplink_.acquire(traffic, bytes, limit);
+      if (acquired || acquired.error().reason != Reason::timed_out) co_return acquired;
+      left -= limit;
+      if (left <= Duration(0)) co_return acquired;
+    }
+  }
+
   std::unique_ptr<http::Body> body_;
   Metrics& metrics_;
+  Limiter& uplink_;
+  TrafficOf traffic_;
 };
 
 bool is_dead_link(int status) {
@@ -49,7 +68,8 @@ net::awaitable<Result<http::Response>> Source::get(const ArtifactKey& key, std::
 }
 
 net::awaitable<Result<SourceStream>> Source::open(ArtifactKey key, std::uint64_t first,
-                                                  std::optional<std::uint64_t> last) {
+                                                  std::optional<std::uint64_t> last, TrafficOf traffic) {
+  if (uplink_.is_closed()) co_return exhausted("the uplink is closed to artifacts at this time of day");
   POSTERN_CO_TRY(auto response, co_await get(key, first, last));
   if (is_dead_link(response.status)) {
     if (auto renewed = co_await renew_(key); !renewed) co_return refused(response.status);
@@ -73,7 +93,7 @@ net::awaitable<Result<SourceStream>> Source::open(ArtifactKey key, std::uint64_t
   if (response.headers.find("Content-Encoding").value_or("identity") != "identity") {
     co_return invalid("the upstream sends the artifact with a content coding that nobody asked for");
   }
-  stream.body = std::make_unique<CountingBody>(std::move(response.body), metrics_);
+  stream.body = std::make_unique<UplinkBody>(std::move(response.body), metrics_, uplink_, std::move(traffic));
   co_return stream;
 }
 

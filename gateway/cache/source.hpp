@@ -5,6 +5,7 @@
 
 #include "gateway/cache/catalog.hpp"
 #include "gateway/metrics.hpp"
+#include "gateway/traffic/limiter.hpp"
 #include "gateway/upstream/upstream.hpp"
 
 namespace postern::gateway {
@@ -21,18 +22,30 @@ struct SourceStream {
 /// ask; those of the upstream.
 using RenewLink = std::function<net::awaitable<Status>(ArtifactKey key)>;
 
+/// How urgent the bytes of a stream are; asked again and again while they come.
+using TrafficOf = std::function<Traffic()>;
+inline Traffic always_bulk() {
+  return Traffic::bulk;
+}
+
 /// Thread-safe.
 class Source {
  public:
-  Source(Upstream& upstream, Catalog& catalog, Metrics& metrics, RenewLink renew)
-      : upstream_(upstream), catalog_(catalog), metrics_(metrics), renew_(std::move(renew)) {}
+  /// What comes in is slowed down to the rate of `uplink`.
+  Source(Upstream& upstream, Catalog& catalog, Metrics& metrics, Limiter& uplink, RenewLink renew)
+      : upstream_(upstream),
+        catalog_(catalog),
+        metrics_(metrics),
+        uplink_(uplink),
+        renew_(std::move(renew)) {}
 
   /// Opens an artifact from `first` on; `last` is inclusive, absent is the end. A link that the server no
   /// longer takes is renewed once. What comes has to be exactly what was asked for, with its length known.
   /// Errors: invalid (another range, no length), conflict (shorter than it was), forbidden (host), not_found,
-  /// transient and others.
+  /// exhausted (the uplink is closed to artifacts now), transient and others.
   net::awaitable<Result<SourceStream>> open(ArtifactKey key, std::uint64_t first,
-                                            std::optional<std::uint64_t> last);
+                                            std::optional<std::uint64_t> last,
+                                            TrafficOf traffic = always_bulk);
 
  private:
   net::awaitable<Result<http::Response>> get(const ArtifactKey& key, std::uint64_t first,
@@ -41,6 +54,7 @@ class Source {
   Upstream& upstream_;
   Catalog& catalog_;
   Metrics& metrics_;
+  Limiter& uplink_;
   RenewLink renew_;
 };
 

@@ -30,6 +30,9 @@ class Links {
         log_(log),
         options_(std::move(options)) {}
 
+  /// Artifacts pass through here.
+  bool is_enabled() const { return options_.enabled; }
+
   /// Puts a link of ours into the instruction that answers `poll`, and remembers where it leads; durable when
   /// it returns. A link to a host that may not be fetched from is left as it is. Errors: those of the
   /// catalog.

@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "gateway/relay/rules.hpp"
+#include "shared/device_api/server.hpp"
 #include "shared/http/answer.hpp"
 
 namespace postern::gateway {
@@ -37,8 +38,9 @@ void Relay::add(http::Router& router, std::string_view method, std::string_view 
                } else {
                  response = co_await (this->*handler)(request, *std::move(body));
                }
-               metrics_.count_request(request.method, response.status, route,
-                                      response.body ? response.body->length().value_or(0) : 0);
+               const std::uint64_t size = response.body ? response.body->length().value_or(0) : 0;
+               traffic_.site.charge(Traffic::state, size);
+               metrics_.count_request(request.method, response.status, route, size);
                co_return response;
              });
 }
@@ -79,12 +81,14 @@ net::awaitable<http::Response> Relay::forward(http::Request& request, std::strin
   onward.method = request.method;
   onward.target = request.target;
   onward.headers = headers_for_upstream(request);
+  traffic_.uplink.charge(Traffic::state, request.target.size() + body.size());
   if (!body.empty() || request.method != "GET") onward.body = text_body(std::move(body));
   auto answer = co_await upstream_.send(std::move(onward));
   // What went wrong between us and the upstream is nothing that the device has done.
   if (!answer) co_return failure(transient(answer.error().what), request);
   auto content = co_await http::read_all(*answer->body, kAnswerBytesMax);
   if (!content) co_return failure(transient(content.error().what), request);
+  traffic_.uplink.charge(Traffic::state, content->size());
   http::Response response;
   response.status = answer->status;
   response.headers = headers_for_device(*answer);
@@ -131,11 +135,18 @@ net::awaitable<http::Response> Relay::poll(http::Request& request, std::string b
   if (!text) co_return failure(text.error(), request);
   auto instruction = http::parse_json(*text);
   if (!instruction) co_return failure(transient(instruction.error().what), request);
+  if (links_.is_enabled() && must_wait(request, *instruction)) co_return http::Response::empty(204);
   if (auto taken = co_await links_.take_over(*instruction, std::move(poll)); !taken) {
     co_return failure(transient(taken.error().what), request);
   }
   response.body = text_body(boost::json::serialize(*instruction));
   co_return response;
+}
+
+bool Relay::must_wait(const http::Request& request, const boost::json::value& instruction) {
+  const auto link = read_instruction(instruction);
+  if (!link) return false;
+  return !traffic_.may_tell(device_api::bearer_token(request).value_or(request.peer), link->deployment_id);
 }
 
 net::awaitable<http::Response> Relay::take_inventory(http::Request& request, std::string body) {

@@ -5,6 +5,7 @@
 #include "gateway/admission/gatekeeper.hpp"
 #include "gateway/metrics.hpp"
 #include "gateway/relay/links.hpp"
+#include "gateway/traffic/traffic.hpp"
 #include "shared/http/router.hpp"
 
 namespace postern::gateway {
@@ -13,11 +14,12 @@ namespace postern::gateway {
 class Relay {
  public:
   /// Without a gatekeeper (no mTLS) everybody is let through. `attributes` are added to every inventory.
-  Relay(Upstream& upstream, Gatekeeper* gatekeeper, Links& links, Metrics& metrics, Log& log,
-        std::vector<AttributeConfig> attributes)
+  Relay(Upstream& upstream, Gatekeeper* gatekeeper, Links& links, TrafficControl& traffic, Metrics& metrics,
+        Log& log, std::vector<AttributeConfig> attributes)
       : upstream_(upstream),
         gatekeeper_(gatekeeper),
         links_(links),
+        traffic_(traffic),
         metrics_(metrics),
         log_(log),
         attributes_(std::move(attributes)) {}
@@ -31,6 +33,8 @@ class Relay {
   void add(http::Router& router, std::string_view method, std::string_view pattern, Handler handler);
   net::awaitable<http::Response> authenticate(http::Request& request, std::string body);
   net::awaitable<http::Response> poll(http::Request& request, std::string body);
+  /// Too much is under way: the device will ask again (decision 5).
+  bool must_wait(const http::Request& request, const boost::json::value& instruction);
   net::awaitable<http::Response> take_inventory(http::Request& request, std::string body);
   net::awaitable<http::Response> take_log(http::Request& request, std::string body);
   net::awaitable<http::Response> pass(http::Request& request, std::string body);
@@ -44,6 +48,7 @@ class Relay {
   Upstream& upstream_;
   Gatekeeper* gatekeeper_;
   Links& links_;
+  TrafficControl& traffic_;
   Metrics& metrics_;
   Log& log_;
   std::vector<AttributeConfig> attributes_;

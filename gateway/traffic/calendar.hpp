@@ -33,6 +33,9 @@ using TimeZone = std::function<LocalTime(WallTime)>;
 
 /// The machine's: TZ, or /etc/localtime.
 LocalTime to_local_time(WallTime time);
+/// Makes a zone of the system's database, such as "Europe/Berlin", the one of to_local_time(). Call it before
+/// there are threads. Errors: invalid, when there is no such zone.
+Status use_time_zone(const std::string& name);
 
 /// Rates over a week of local time, to the minute. Immutable.
 ///

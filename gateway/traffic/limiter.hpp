@@ -12,15 +12,17 @@
 
 namespace postern::gateway {
 
-/// What bytes are for. State goes first.
+/// What bytes are for, the most urgent first: as long as somebody waits for one, those behind get nothing.
 enum class Traffic : unsigned char {
-  state,  ///< requests and answers of the device API: small, and what a site lives on
-  bulk,   ///< artifacts
+  state,       ///< requests and answers of the device API: small, and what a site lives on
+  bulk,        ///< artifacts that a device waits for
+  background,  ///< artifacts that nobody waits for yet
 };
+inline constexpr std::array<std::string_view, 3> kTrafficNames{"state", "bulk", "background"};
 
 /// Shares the rate of a link among those who want to send or receive. Each call asks for bytes; whoever has
 /// them may move them. Requests are granted in pieces, in turn, so that many readers progress evenly and a
-/// large request does not hold up the small one behind it; all state goes before all bulk. Thread-safe;
+/// large request does not hold up the small one behind it. Thread-safe;
 /// whoever waits is resumed on its own executor.
 class Limiter {
  public:
@@ -35,12 +37,15 @@ class Limiter {
     Duration waited{};          ///< by all together
   };
 
-  /// The calendar is looked at on `executor`, and grants are made there.
+  /// The calendar is followed on `executor`, and grants are made there.
   Limiter(Calendar calendar, Clock& clock, Log& log, const net::any_io_executor& executor,
           TimeZone time_zone = to_local_time);
   ~Limiter();
   Limiter(const Limiter&) = delete;
   Limiter& operator=(const Limiter&) = delete;
+
+  /// Begins to follow the calendar; until then the rate is that of the construction. Who starts it stops it.
+  void start();
 
   /// Takes the bytes if they are to be had without waiting and nobody who waits is overtaken. Costs an
   /// addition without a lock while the link is unlimited. Requests for more than a burst fail whenever the
@@ -52,10 +57,12 @@ class Limiter {
   /// Takes the bytes now, whatever there is: they have been moved already, or will not be held up. Others
   /// wait the longer for it, up to kDebtMax.
   void charge(Traffic traffic, std::size_t bytes);
+  /// Gives back bytes that were taken and not moved after all.
+  void refund(Traffic traffic, std::size_t bytes);
 
   /// Nobody is held up now. Costs one load.
   bool is_unlimited() const { return rate_.load(std::memory_order_relaxed) == Rate::kUnlimited; }
-  /// No bulk passes now. Costs one load.
+  /// Nothing but state passes now. Costs one load.
   bool is_closed() const { return rate_.load(std::memory_order_relaxed) == 0; }
   Rate rate() const { return {.bytes_per_second = rate_.load(std::memory_order_relaxed)}; }
   Counters counters(Traffic traffic) const;
@@ -84,33 +91,37 @@ class Limiter {
   std::size_t grant_bytes() const;
   double burst_bytes() const;
   bool may_take(Traffic traffic, std::size_t bytes) const;
+  void take(Traffic traffic, std::size_t bytes);
+  void give_back(Traffic traffic, std::size_t bytes);
+  /// The most urgent queue in which somebody waits; null when nobody does.
+  Queue* first_queue();
   /// Grants what there is, in turn. How long to pause until there is more; nothing when nobody waits.
   std::optional<Duration> grant();
   bool grant_one(Queue& queue);
-  void expire();
-  static void resume(const std::shared_ptr<Waiter>& waiter, Status outcome);
-  void ensure_watch();
-  void ensure_pump();
+  void end_waits(const std::function<bool(const Waiter&)>& should_end, const Error& error);
+  void resume(Waiter& waiter, Status outcome);
 
   net::awaitable<void> watch();
   net::awaitable<void> pump();
-  void leave(const std::shared_ptr<Waiter>& waiter);
+  /// The wait of a coroutine is over: how it went.
+  Status conclude(const std::shared_ptr<Waiter>& waiter);
 
   Clock& clock_;
   const net::any_io_executor executor_;
   const TimeZone time_zone_;
   std::atomic<std::uint64_t> rate_ = Rate::kUnlimited;
-  std::array<std::atomic<std::uint64_t>, 2> granted_{};
-  std::array<std::atomic<std::uint64_t>, 2> waiting_{};
-  std::array<std::atomic<std::uint64_t>, 2> waited_ns_{};
+  std::array<std::atomic<std::uint64_t>, kTrafficNames.size()> granted_{};
+  std::array<std::atomic<std::uint64_t>, kTrafficNames.size()> waiting_{};
+  std::array<std::atomic<std::uint64_t>, kTrafficNames.size()> waited_ns_{};
 
   mutable std::mutex mutex_;
   Calendar calendar_;
   double tokens_ = 0;  ///< bytes that may be moved now; below zero after charge()
   SteadyTime refilled_;
-  SteadyTime expired_;  ///< when deadlines were last looked at
-  std::array<Queue, 2> queues_;
+  SteadyTime deadlines_seen_;
+  std::array<Queue, kTrafficNames.size()> queues_;
   bool is_pumping_ = false;
+  bool is_started_ = false;
   bool is_watching_ = false;
   bool is_stopped_ = false;
   TaskScope scope_;

@@ -9,9 +9,9 @@ namespace postern::gateway {
 
 struct UpstreamOptions {
   http::Url url;  ///< a path in it stands before that of every request
-  std::shared_ptr<const TlsClientContext> tls;
+  http::TlsClientSource tls;
   /// For other hosts than the upstream itself: without our own certificate, which is none of their business.
-  std::shared_ptr<const TlsClientContext> artifact_tls;
+  http::TlsClientSource artifact_tls;
   std::vector<std::string> domain_whitelist;  ///< other hosts from which artifacts may be fetched
 };
 

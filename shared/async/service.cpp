@@ -31,12 +31,27 @@ Service::Service(std::string name, unsigned threads, Log& log)
     : name_(std::move(name)),
       log_(log),
       contexts_(make_contexts(threads)),
-      signals_(contexts_.front(), SIGTERM, SIGINT) {}
+      signals_(contexts_.front(), SIGTERM, SIGINT),
+      hangups_(contexts_.front()) {}
 
 std::vector<net::any_io_executor> Service::executors() {
   std::vector<net::any_io_executor> all;
   for (net::io_context& context : contexts_) all.emplace_back(context.get_executor());
   return all;
+}
+
+void Service::on_hangup(std::function<void()> reload) {
+  reload_ = std::move(reload);
+  hangups_.add(SIGHUP);
+  wait_for_hangup();
+}
+
+void Service::wait_for_hangup() {
+  hangups_.async_wait([this](const auto& error, int) {
+    if (error) return;
+    reload_();
+    wait_for_hangup();
+  });
 }
 
 void Service::run(std::function<net::awaitable<Status>(Duration grace)> stop, Duration grace) {
@@ -64,6 +79,7 @@ net::awaitable<void> Service::stop_at_signal(std::function<net::awaitable<Status
     log_.warn(name_ + ".stop_incomplete", {{"error", stopped.error().what}});
   }
   signals_.cancel();
+  hangups_.cancel();
   for (net::io_context& context : contexts_) context.stop();
 }
 

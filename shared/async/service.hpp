@@ -26,11 +26,16 @@ class Service {
   /// What the program's parts run on; all of it outlives them.
   std::vector<net::any_io_executor> executors();
 
+  /// Calls `reload` on the first executor for every SIGHUP from now on, which else would end the process.
+  /// Call it once, before run().
+  void on_hangup(std::function<void()> reload);
+
   /// Runs the loops until a signal has come and `stop` has ended, which gets `grace` for what is under way. A
   /// second signal ends the process at once.
   void run(std::function<net::awaitable<Status>(Duration grace)> stop, Duration grace);
 
  private:
+  void wait_for_hangup();
   net::awaitable<void> stop_at_signal(std::function<net::awaitable<Status>(Duration grace)> stop,
                                       Duration grace);
 
@@ -38,6 +43,8 @@ class Service {
   Log& log_;
   std::list<net::io_context> contexts_;
   net::signal_set signals_;
+  net::signal_set hangups_;
+  std::function<void()> reload_;
 };
 
 }  // namespace postern

@@ -275,6 +275,15 @@ void ConfigReader::strings(std::string_view path, std::string_view variable,
   *target = std::move(texts);
 }
 
+void ConfigReader::string_or_strings(std::string_view path, std::string_view variable,
+                                     std::vector<std::string>* target) {
+  const json::value* value = find(path);
+  if (value == nullptr || !value->is_string() || from_environment(variable)) {
+    return strings(path, variable, target);
+  }
+  target->assign(1, std::string(view(value->get_string())));
+}
+
 std::optional<std::int64_t> ConfigReader::read_integer(std::string_view path, std::string_view variable,
                                                        std::int64_t min, std::int64_t max) {
   const json::value* value = find(path);

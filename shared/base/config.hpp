@@ -58,6 +58,8 @@ class ConfigReader {
   void boolean(std::string_view path, std::string_view variable, bool* target);
   /// An array of strings; in the environment a list separated by commas or spaces.
   void strings(std::string_view path, std::string_view variable, std::vector<std::string>* target);
+  /// The same; one string alone counts as an array of one.
+  void string_or_strings(std::string_view path, std::string_view variable, std::vector<std::string>* target);
   /// Bounds are inclusive.
   template <std::integral T>
     requires(!std::same_as<T, bool>)

@@ -195,13 +195,10 @@ std::optional<std::vector<CertificateUsage>> Certificate::usages() const {
 }
 
 Result<PublicKey> Certificate::public_key() const {
-  // By way of its PEM form, so that exactly the key types that PublicKey takes are taken.
   detail::KeyHandle key(X509_get_pubkey(handle()));
-  const x509::Bio bio(BIO_new(BIO_s_mem()));
-  const bool written = key && PEM_write_bio_PUBKEY(bio.get(), key.get()) == 1;
   ERR_clear_error();
-  if (!written) return invalid("the certificate holds no usable public key");
-  return PublicKey::from_pem(x509::text_of(bio));
+  if (!key || !PublicKey::takes(*key)) return invalid("the certificate holds no usable public key");
+  return PublicKey(std::move(key));
 }
 
 Digest Certificate::fingerprint() const {
@@ -277,37 +274,6 @@ Status check_validity(const Certificate& certificate, WallTime now) {
   if (now < certificate.not_before()) return refuse("is not valid before", certificate.not_before());
   if (now > certificate.not_after()) return refuse("expired at", certificate.not_after());
   return {};
-}
-
-Status verify_chain(std::span<const Certificate> chain, std::span<const Certificate> anchors,
-                    std::optional<WallTime> now) {
-  if (chain.empty()) return unauthorized("no certificate");
-  struct Free {
-    void operator()(X509_STORE* store) const { X509_STORE_free(store); }
-    void operator()(X509_STORE_CTX* context) const { X509_STORE_CTX_free(context); }
-    void operator()(STACK_OF(X509) * stack) const { sk_X509_free(stack); }
-  };
-  const std::unique_ptr<X509_STORE, Free> store(X509_STORE_new());
-  const std::unique_ptr<X509_STORE_CTX, Free> context(X509_STORE_CTX_new());
-  const std::unique_ptr<STACK_OF(X509), Free> others(sk_X509_new_null());
-  POSTERN_ASSERT(store && context && others);
-  for (const Certificate& anchor : anchors) {
-    POSTERN_ASSERT(X509_STORE_add_cert(store.get(), anchor.handle()) == 1);
-  }
-  for (const Certificate& other : chain.subspan(1)) {
-    POSTERN_ASSERT(sk_X509_push(others.get(), other.handle()) > 0);
-  }
-  POSTERN_ASSERT(X509_STORE_CTX_init(context.get(), store.get(), chain.front().handle(), others.get()) == 1);
-  X509_VERIFY_PARAM* parameters = X509_STORE_CTX_get0_param(context.get());
-  if (now) X509_VERIFY_PARAM_set_time(parameters, static_cast<std::time_t>(unix_seconds(*now)));
-  const unsigned long when = now ? 0 : X509_V_FLAG_NO_CHECK_TIME;
-  POSTERN_ASSERT(X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN | when) == 1);
-  const bool ok = X509_verify_cert(context.get()) == 1;
-  const int why = X509_STORE_CTX_get_error(context.get());
-  ERR_clear_error();
-  if (ok) return {};
-  return unauthorized(fmt::format("certificate {} (serial {}): {}", chain.front().subject(),
-                                  chain.front().serial(), X509_verify_cert_error_string(why)));
 }
 
 }  // namespace postern

@@ -100,10 +100,4 @@ Status check_usage(const Certificate& leaf, CertificateUsage usage);
 /// Errors: unauthorized before notBefore and after notAfter.
 Status check_validity(const Certificate& certificate, WallTime now);
 
-/// Checks that signatures lead from `chain` (leaf first, any intermediates after it) to one of `anchors`, and
-/// that all on the way are valid at `now`; without a time, whenever. An anchor need not be self-signed. Says
-/// nothing about usage and revocation of the leaf. Errors: unauthorized.
-Status verify_chain(std::span<const Certificate> chain, std::span<const Certificate> anchors,
-                    std::optional<WallTime> now);
-
 }  // namespace postern

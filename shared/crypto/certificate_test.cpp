@@ -32,10 +32,6 @@ class Issuer {
     spec.usages = std::move(usages);
     return issue(spec);
   }
-  /// Signed in the name of `parent`, one of those above: all of them have the same key.
-  Certificate issue_below(const Certificate& parent) {
-    return make_certificate(spec_for("below"), key_.public_key(), parent, key_, random_).value();
-  }
   const Certificate& certificate() const { return *certificate_; }
 
  private:
@@ -186,27 +182,6 @@ TEST(CheckValidity, HoldsFromTheFirstToTheLastSecond) {
   EXPECT_TRUE(check_validity(leaf, leaf.not_after()));
   EXPECT_FALSE(check_validity(leaf, leaf.not_before() - seconds(1)));
   EXPECT_FALSE(check_validity(leaf, leaf.not_after() + seconds(1)));
-}
-
-TEST(VerifyChain, LeadsToAnAnchorOrFails) {
-  Issuer issuer("CA");
-  Issuer other("Other CA", 2);
-  const std::vector chain{issuer.issue({CertificateUsage::plan_signing})};
-  const std::vector anchors{other.certificate(), issuer.certificate()};
-  EXPECT_TRUE(verify_chain(chain, anchors, kNow));
-  EXPECT_FALSE(verify_chain(chain, std::span(anchors).first(1), kNow));
-  EXPECT_FALSE(verify_chain(chain, {}, kNow));
-  EXPECT_FALSE(verify_chain({}, anchors, kNow));
-  EXPECT_FALSE(verify_chain(chain, anchors, kNow + days(101)));
-  EXPECT_FALSE(verify_chain(chain, anchors, kNow - days(2)));
-}
-
-TEST(VerifyChain, RefusesALeafThatSigns) {
-  Issuer issuer("CA");
-  const Certificate leaf = issuer.issue(std::vector<CertificateUsage>{});
-  const std::vector chain{issuer.issue_below(leaf), leaf};
-  ASSERT_TRUE(chain[0].is_signed_by(leaf));
-  EXPECT_FALSE(verify_chain(chain, std::vector{issuer.certificate()}, kNow));
 }
 
 TEST(NormalizeSerial, HasOneFormForEachNumber) {

@@ -82,6 +82,34 @@ TEST_F(ClientTrustTest, RefusesWhatACrlOrAListOfSerialsRevokes) {
   EXPECT_EQ(fault_of(leaf, {.revocations = std::move(by_list)}), ClientFault::revoked);
 }
 
+TEST_F(ClientTrustTest, LooksAtTimeAndRevocationOfAChainThatItKnows) {
+  const Certificate leaf = make_leaf();
+  Revocations later;
+  ASSERT_TRUE(later.add_serials(leaf.serial()));
+  const ClientTrust before({.authorities = {ca_}});
+  EXPECT_FALSE(before.check(std::array{leaf}, kNow + days(1)));
+  EXPECT_EQ(before.check(std::array{leaf}, kNow + days(11))->fault, ClientFault::expired);
+  const ClientTrust after({.authorities = {ca_}, .revocations = std::move(later)}, &before);
+  EXPECT_EQ(after.check(std::array{leaf}, kNow + days(1))->fault, ClientFault::revoked);
+}
+
+TEST_F(ClientTrustTest, ThrowsNobodyOutForAClockThatWasSetBack) {
+  const ClientTrust trust({.authorities = {ca_}});
+  const std::array chain{make_leaf()};
+  EXPECT_TRUE(trust.check(chain, kNow - days(5)));
+  EXPECT_FALSE(trust.check_again(chain, kNow - days(5)));
+  EXPECT_TRUE(trust.check_again(chain, kNow + days(11)));
+}
+
+TEST_F(ClientTrustTest, SaysOnceThatAWelcomeCertificateHasExpired) {
+  const ClientTrust trust({.authorities = {ca_}});
+  EXPECT_FALSE(trust.has_any_expired(kNow + days(500)));
+  ASSERT_FALSE(trust.check(std::array{make_leaf()}, kNow + days(1)));
+  EXPECT_FALSE(trust.has_any_expired(kNow + days(10)));
+  EXPECT_TRUE(trust.has_any_expired(kNow + days(11)));
+  EXPECT_FALSE(trust.has_any_expired(kNow + days(11)));
+}
+
 TEST_F(ClientTrustTest, AsksForACrlOnlyWhenToldTo) {
   EXPECT_EQ(fault_of(make_leaf(), {.require_crl = true}), ClientFault::unknown_authority);
   Revocations empty;

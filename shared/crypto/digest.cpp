@@ -8,13 +8,23 @@
 #include "shared/base/check.hpp"
 
 namespace postern {
+namespace {
+
+/// Looked up once: OpenSSL would search its providers for it at every use.
+const EVP_MD* sha256_method() {
+  static const EVP_MD* const method = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  POSTERN_ASSERT(method != nullptr);
+  return method;
+}
+
+}  // namespace
 
 void Sha256::Free::operator()(evp_md_ctx_st* context) const {
   EVP_MD_CTX_free(context);
 }
 
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
-  POSTERN_ASSERT(context_ && EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1);
+  POSTERN_ASSERT(context_ && EVP_DigestInit_ex2(context_.get(), sha256_method(), nullptr) == 1);
 }
 Sha256::~Sha256() = default;
 Sha256::Sha256(Sha256&&) noexcept = default;
@@ -28,14 +38,15 @@ Digest Sha256::finish() {
   Digest digest;
   POSTERN_ASSERT(
       EVP_DigestFinal_ex(context_.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr) == 1);
-  POSTERN_ASSERT(EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) == 1);
+  POSTERN_ASSERT(EVP_DigestInit_ex2(context_.get(), sha256_method(), nullptr) == 1);
   return digest;
 }
 
 Digest sha256(Bytes bytes) {
-  Sha256 hash;
-  hash.update(bytes);
-  return hash.finish();
+  Digest digest;
+  POSTERN_ASSERT(EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()),
+                            nullptr, sha256_method(), nullptr) == 1);
+  return digest;
 }
 
 Digest hmac_sha256(Bytes key, Bytes message) {

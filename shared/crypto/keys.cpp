@@ -111,6 +111,10 @@ Result<PublicKey> PublicKey::from_pem(std::string_view pem) {
   return PublicKey(std::move(key));
 }
 
+bool PublicKey::takes(const evp_pkey_st& key) {
+  return type_of(&key).has_value();
+}
+
 PublicKey::PublicKey(detail::KeyHandle key) : key_(std::move(key)) {
   const auto type = type_of(key_.get());
   POSTERN_ASSERT(type.has_value());

@@ -30,6 +30,9 @@ class PublicKey {
  public:
   /// Reads the first PEM block, which has to be `PUBLIC KEY` (SubjectPublicKeyInfo). Errors: invalid.
   static Result<PublicKey> from_pem(std::string_view pem);
+  /// Whether a key of OpenSSL's is of one of the types.
+  static bool takes(const evp_pkey_st& key);
+  /// takes(*key).
   explicit PublicKey(detail::KeyHandle key);
 
   KeyType type() const { return type_; }

@@ -1,5 +1,8 @@
 #include "shared/crypto/revocation.hpp"
 
+#include <map>
+#include <mutex>
+
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -22,6 +25,18 @@ std::string_view trimmed(std::string_view line) {
   return line.substr(first, line.find_last_not_of(" \t\r") - first + 1);
 }
 
+struct FreeInteger {
+  void operator()(ASN1_INTEGER* integer) const { ASN1_INTEGER_free(integer); }
+};
+using Integer = std::unique_ptr<ASN1_INTEGER, FreeInteger>;
+
+/// It may have up to 20 bytes (RFC 5280).
+Integer number_of(const X509_CRL* list) {
+  Integer integer(static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(list, NID_crl_number, nullptr, nullptr)));
+  ERR_clear_error();
+  return integer;
+}
+
 }  // namespace
 
 void RevocationList::Free::operator()(X509_crl_st* list) const {
@@ -35,16 +50,41 @@ Result<std::vector<RevocationList>> RevocationList::list_from_pem(std::string_vi
   while (true) {
     Handle handle(PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr));
     if (!handle) break;
-    if (lists.size() == kListsMax) return rejected(Reason::too_large, "too many revocation lists");
-    RevocationList list(std::move(handle));
-    POSTERN_CHECK(list.read_entries());
-    lists.push_back(std::move(list));
+    POSTERN_CHECK(append(std::move(handle), lists));
   }
   const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
   ERR_clear_error();
   if (!at_end) return invalid(fmt::format("cannot decode revocation list {}", lists.size() + 1));
   if (lists.empty()) return invalid("no revocation list: a PEM block X509 CRL is expected");
   return lists;
+}
+
+Result<std::vector<RevocationList>> RevocationList::list_from_der(std::string_view der) {
+  std::vector<RevocationList> lists;
+  const unsigned char* cursor = as_uchars(as_bytes(der));
+  const unsigned char* const end = cursor + der.size();
+  while (cursor != end) {
+    Handle handle(d2i_X509_CRL(nullptr, &cursor, end - cursor));
+    ERR_clear_error();
+    if (!handle) return invalid(fmt::format("cannot decode revocation list {} (DER)", lists.size() + 1));
+    POSTERN_CHECK(append(std::move(handle), lists));
+  }
+  return lists;
+}
+
+Result<std::vector<RevocationList>> RevocationList::list_from_bytes(std::string_view bytes) {
+  if (bytes.size() > kPemBytesMax) return rejected(Reason::too_large, "revocation list is too long");
+  // A SEQUENCE with a length of several bytes, which every CRL has; text has no byte beyond 0x7f there.
+  const bool is_der = bytes.size() > 2 && bytes[0] == 0x30 && static_cast<unsigned char>(bytes[1]) > 0x80;
+  return is_der ? list_from_der(bytes) : list_from_pem(bytes);
+}
+
+Status RevocationList::append(Handle handle, std::vector<RevocationList>& lists) {
+  if (lists.size() == kListsMax) return rejected(Reason::too_large, "too many revocation lists");
+  RevocationList list(std::move(handle));
+  POSTERN_CHECK(list.read_entries());
+  lists.push_back(std::move(list));
+  return {};
 }
 
 Status RevocationList::read_entries() {
@@ -71,11 +111,7 @@ std::string RevocationList::issuer() const {
 }
 
 std::optional<std::uint64_t> RevocationList::number() const {
-  struct FreeInteger {
-    void operator()(ASN1_INTEGER* integer) const { ASN1_INTEGER_free(integer); }
-  };
-  const std::unique_ptr<ASN1_INTEGER, FreeInteger> integer(
-      static_cast<ASN1_INTEGER*>(X509_CRL_get_ext_d2i(list_.get(), NID_crl_number, nullptr, nullptr)));
+  const Integer integer = number_of(list_.get());
   std::uint64_t value = 0;
   const bool ok = integer && ASN1_INTEGER_get_uint64(&value, integer.get()) == 1;
   ERR_clear_error();
@@ -108,8 +144,35 @@ bool RevocationList::is_signed_by(const Certificate& authority) const {
   return ok;
 }
 
-Status Revocations::add_crls(std::string_view pem, std::span<const Certificate> authorities) {
-  POSTERN_TRY(auto lists, RevocationList::list_from_pem(pem));
+bool RevocationList::is_older_than(const RevocationList& other) const {
+  const Integer mine = number_of(list_.get());
+  const Integer theirs = number_of(other.list_.get());
+  const int order = mine && theirs ? ASN1_INTEGER_cmp(mine.get(), theirs.get()) : 0;
+  return order != 0 ? order < 0 : this_update() < other.this_update();
+}
+
+Digest RevocationList::fingerprint() const {
+  unsigned char* data = nullptr;
+  const int size = i2d_X509_CRL(list_.get(), &data);
+  POSTERN_ASSERT(size > 0);
+  const Digest digest = sha256(std::as_bytes(std::span(data, static_cast<std::size_t>(size))));
+  OPENSSL_free(data);
+  return digest;
+}
+
+struct Revocations::Proofs {
+  static constexpr std::size_t kMax = 4096;
+  std::mutex mutex;
+  std::map<std::pair<const RevocationList*, Digest>, bool> by_issuer;
+};
+
+Revocations::Revocations() : proofs_(std::make_unique<Proofs>()) {}
+Revocations::~Revocations() = default;
+Revocations::Revocations(Revocations&&) noexcept = default;
+Revocations& Revocations::operator=(Revocations&&) noexcept = default;
+
+Status Revocations::add_crls(std::string_view bytes, std::span<const Certificate> authorities) {
+  POSTERN_TRY(auto lists, RevocationList::list_from_bytes(bytes));
   for (const RevocationList& list : lists) {
     const bool is_known = std::ranges::any_of(
         authorities, [&](const Certificate& authority) { return list.is_signed_by(authority); });
@@ -118,8 +181,13 @@ Status Revocations::add_crls(std::string_view pem, std::span<const Certificate> 
           fmt::format("no trusted authority signed the revocation list of {}", list.issuer()));
     }
   }
-  std::ranges::move(lists, std::back_inserter(lists_));
+  for (RevocationList& list : lists) add(std::make_shared<const RevocationList>(std::move(list)), true);
   return {};
+}
+
+void Revocations::add(List list, bool is_verified) {
+  POSTERN_ASSERT(list != nullptr);
+  lists_.push_back({.list = std::move(list), .is_verified = is_verified});
 }
 
 Status Revocations::add_serials(std::string_view text) {
@@ -137,28 +205,42 @@ Status Revocations::add_serials(std::string_view text) {
   return {};
 }
 
-bool Revocations::is_revoked(const Certificate& certificate) const {
+bool Revocations::counts_for(const Added& added, const Certificate& issuer) const {
+  if (added.is_verified) return true;
+  const std::pair key(added.list.get(), issuer.fingerprint());
+  const std::lock_guard lock(proofs_->mutex);
+  if (proofs_->by_issuer.size() >= Proofs::kMax) proofs_->by_issuer.clear();
+  const auto [place, is_new] = proofs_->by_issuer.try_emplace(key, false);
+  if (is_new) place->second = added.list->is_signed_by(issuer);
+  return place->second;
+}
+
+bool Revocations::is_revoked(const Certificate& certificate, const Certificate& issuer) const {
+  if (serials_.empty() && lists_.empty()) return false;
   const std::string serial = certificate.serial();
   if (serials_.contains(serial)) return true;
-  return std::ranges::any_of(lists_, [&](const RevocationList& list) {
-    return list.revoked().contains(serial) && list.is_about(certificate);
+  return std::ranges::any_of(lists_, [&](const Added& added) {
+    return added.list->revoked().contains(serial) && added.list->is_about(certificate) &&
+           counts_for(added, issuer);
   });
 }
 
 bool Revocations::covers(const Certificate& authority) const {
-  return std::ranges::any_of(lists_, [&](const RevocationList& list) { return list.is_of(authority); });
+  return std::ranges::any_of(lists_, [&](const Added& added) {
+    return added.list->is_of(authority) && counts_for(added, authority);
+  });
 }
 
 std::vector<std::string> Revocations::stale(WallTime now) const {
   // A newer list of the same issuer takes an older one's place; comparing texts is enough for an alarm.
   std::map<std::string, std::optional<WallTime>> newest;
   std::map<std::string, WallTime> updated;
-  for (const RevocationList& list : lists_) {
-    const std::string issuer = list.issuer();
+  for (const Added& added : lists_) {
+    const std::string issuer = added.list->issuer();
     const auto known = updated.find(issuer);
-    if (known != updated.end() && known->second >= list.this_update()) continue;
-    updated[issuer] = list.this_update();
-    newest[issuer] = list.next_update();
+    if (known != updated.end() && known->second >= added.list->this_update()) continue;
+    updated[issuer] = added.list->this_update();
+    newest[issuer] = added.list->next_update();
   }
   std::vector<std::string> out;
   for (const auto& [issuer, next] : newest) {

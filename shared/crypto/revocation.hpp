@@ -22,6 +22,8 @@ class RevocationList {
   /// of an authority's certificates or of the changes (indirect, delta, partitioned), and for a critical
   /// extension beyond these; too_large beyond 64 MiB.
   static Result<std::vector<RevocationList>> list_from_pem(std::string_view pem);
+  /// Reads PEM, or one list or several in DER, told apart by the first bytes. Errors: as above.
+  static Result<std::vector<RevocationList>> list_from_bytes(std::string_view bytes);
 
   /// RFC 2253, as in Certificate.
   std::string issuer() const;
@@ -39,6 +41,11 @@ class RevocationList {
   bool is_about(const Certificate& certificate) const;
   /// is_of(authority), and its key made the signature.
   bool is_signed_by(const Certificate& authority) const;
+  /// Whether `other`, of the same issuer, takes this one's place: by number where both have one, then by time
+  /// of issue.
+  bool is_older_than(const RevocationList& other) const;
+  /// SHA-256 over the DER form.
+  Digest fingerprint() const;
 
  private:
   struct Free {
@@ -47,6 +54,8 @@ class RevocationList {
   using Handle = std::unique_ptr<X509_crl_st, Free>;
 
   explicit RevocationList(Handle list) : list_(std::move(list)) {}
+  static Result<std::vector<RevocationList>> list_from_der(std::string_view der);
+  static Status append(Handle handle, std::vector<RevocationList>& lists);
   Status read_entries();
 
   Handle list_;
@@ -58,24 +67,47 @@ class RevocationList {
 /// safe to read from many threads; a reload fills a new one.
 class Revocations {
  public:
-  /// Adds the CRLs of a PEM file. Each has to be signed by one of `authorities`, so that nobody can take a
-  /// certificate out of service who did not issue it. Errors: those of list_from_pem; unauthorized. Nothing
-  /// is added then.
-  Status add_crls(std::string_view pem, std::span<const Certificate> authorities);
+  using List = std::shared_ptr<const RevocationList>;
+
+  Revocations();
+  ~Revocations();
+  Revocations(Revocations&&) noexcept;
+  Revocations& operator=(Revocations&&) noexcept;
+
+  /// Adds the CRLs of a file, PEM or DER. Each has to be signed by one of `authorities`, so that nobody can
+  /// take a certificate out of service who did not issue it. Errors: those of list_from_bytes; unauthorized.
+  /// Nothing is added then.
+  Status add_crls(std::string_view bytes, std::span<const Certificate> authorities);
+  /// Adds one CRL. `is_verified`: its signature is that of an authority; else it counts only for the
+  /// certificates of an issuer that proves to have signed it, once one is shown.
+  void add(List list, bool is_verified);
   /// Adds a plain list: one serial number per line in the forms of normalize_serial; empty lines and what
   /// follows a `#` are skipped. They apply to every issuer (device-protocol 8.2, BlacklistPath). Errors:
   /// invalid, naming the line; nothing is added then.
   Status add_serials(std::string_view text);
 
-  bool is_revoked(const Certificate& certificate) const;
+  /// `issuer` is the certificate that signed this one.
+  bool is_revoked(const Certificate& certificate, const Certificate& issuer) const;
   /// Whether a CRL of `authority` is known at all.
   bool covers(const Certificate& authority) const;
   /// Issuers whose newest CRL should have been replaced by `now`.
   std::vector<std::string> stale(WallTime now) const;
+  /// How many serial numbers the plain lists hold.
+  std::size_t serial_count() const { return serials_.size(); }
 
  private:
-  std::vector<RevocationList> lists_;
+  struct Added {
+    List list;
+    bool is_verified = false;
+  };
+  /// Which issuers have proved to have signed a list that was not verified.
+  struct Proofs;
+
+  bool counts_for(const Added& added, const Certificate& issuer) const;
+
+  std::vector<Added> lists_;
   std::unordered_set<std::string> serials_;
+  std::unique_ptr<Proofs> proofs_;
 };
 
 }  // namespace postern

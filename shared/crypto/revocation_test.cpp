@@ -70,9 +70,9 @@ TEST(Revocations, HoldForTheIssuerOfTheListOnly) {
   Revocations revocations;
   const auto pem = authority.crl({{authority.leaf->serial(), kNow}, {other.leaf->serial(), kNow}});
   ASSERT_TRUE(revocations.add_crls(pem, std::vector{*authority.ca, *other.ca}));
-  EXPECT_TRUE(revocations.is_revoked(*authority.leaf));
-  EXPECT_FALSE(revocations.is_revoked(*other.leaf));
-  EXPECT_FALSE(revocations.is_revoked(*authority.ca));
+  EXPECT_TRUE(revocations.is_revoked(*authority.leaf, *authority.ca));
+  EXPECT_FALSE(revocations.is_revoked(*other.leaf, *other.ca));
+  EXPECT_FALSE(revocations.is_revoked(*authority.ca, *authority.ca));
   EXPECT_TRUE(revocations.covers(*authority.ca));
   EXPECT_FALSE(revocations.covers(*other.ca));
 }
@@ -84,7 +84,7 @@ TEST(Revocations, RefuseAListThatNoTrustedAuthoritySigned) {
   const auto added = revocations.add_crls(namesake.crl_with_leaf(), std::vector{*authority.ca});
   ASSERT_FALSE(added);
   EXPECT_EQ(added.error().reason, Reason::unauthorized);
-  EXPECT_FALSE(revocations.is_revoked(*namesake.leaf));
+  EXPECT_FALSE(revocations.is_revoked(*namesake.leaf, *namesake.ca));
 }
 
 TEST(Revocations, ApplyPlainSerialsToEveryIssuer) {
@@ -93,8 +93,8 @@ TEST(Revocations, ApplyPlainSerialsToEveryIssuer) {
   Revocations revocations;
   ASSERT_TRUE(
       revocations.add_serials("# lost in May\n\n  0x" + authority.leaf->serial() + "  # press 7\r\n1f"));
-  EXPECT_TRUE(revocations.is_revoked(*authority.leaf));
-  EXPECT_FALSE(revocations.is_revoked(*other.leaf));
+  EXPECT_TRUE(revocations.is_revoked(*authority.leaf, *authority.ca));
+  EXPECT_FALSE(revocations.is_revoked(*other.leaf, *other.ca));
 }
 
 TEST(Revocations, NameTheLineOfASerialThatIsNone) {
@@ -110,7 +110,7 @@ TEST(Revocations, StayInForceWhenStaleAndSaySo) {
   ASSERT_TRUE(revocations.add_crls(authority.crl_with_leaf(), std::vector{*authority.ca}));
   EXPECT_TRUE(revocations.stale(kNow + days(10)).empty());
   EXPECT_EQ(revocations.stale(kNow + days(11)), std::vector<std::string>{"CN=CA"});
-  EXPECT_TRUE(revocations.is_revoked(*authority.leaf));
+  EXPECT_TRUE(revocations.is_revoked(*authority.leaf, *authority.ca));
 }
 
 TEST(Revocations, AreNotStaleOnceANewerListIsKnown) {
@@ -119,6 +119,52 @@ TEST(Revocations, AreNotStaleOnceANewerListIsKnown) {
   ASSERT_TRUE(revocations.add_crls(authority.crl({}, 2, kNow + days(9)), std::vector{*authority.ca}));
   ASSERT_TRUE(revocations.add_crls(authority.crl({}, 1), std::vector{*authority.ca}));
   EXPECT_TRUE(revocations.stale(kNow + days(11)).empty());
+}
+
+std::string to_der(std::string_view pem) {
+  const auto begin = pem.find('\n') + 1;
+  std::string base64(pem.substr(begin, pem.find("\n-----END") - begin));
+  std::erase(base64, '\n');
+  return std::string(as_text(from_base64(base64).value()));
+}
+
+TEST(RevocationList, ReadsDerAndPemByTheirFirstBytes) {
+  Authority authority("CA");
+  const std::string pem = authority.crl({{"1f", kNow}}, 7);
+  const std::string der = to_der(pem);
+  const auto from_pem = RevocationList::list_from_bytes("Certificate Revocation List (CRL):\n" + pem);
+  const auto from_der = RevocationList::list_from_bytes(der + to_der(authority.crl({}, 8)));
+  ASSERT_TRUE(from_pem) << from_pem.error().what;
+  ASSERT_TRUE(from_der) << from_der.error().what;
+  ASSERT_EQ(from_der->size(), 2U);
+  EXPECT_EQ(from_der->front().fingerprint(), from_pem->front().fingerprint());
+  EXPECT_FALSE(RevocationList::list_from_bytes(der.substr(0, der.size() / 2)));
+  EXPECT_FALSE(RevocationList::list_from_bytes(der + "0"));
+  EXPECT_FALSE(RevocationList::list_from_bytes(""));
+}
+
+TEST(RevocationList, IsOlderByItsNumberAndThenByItsTime) {
+  Authority authority("CA");
+  const auto make = [&](std::uint64_t number, WallTime when) {
+    return std::move(RevocationList::list_from_bytes(authority.crl({}, number, when)).value().front());
+  };
+  EXPECT_TRUE(make(1, kNow + days(1)).is_older_than(make(2, kNow)));
+  EXPECT_FALSE(make(2, kNow).is_older_than(make(1, kNow + days(1))));
+  EXPECT_TRUE(make(2, kNow).is_older_than(make(2, kNow + days(1))));
+  EXPECT_FALSE(make(2, kNow).is_older_than(make(2, kNow)));
+}
+
+TEST(Revocations, CountAnUnverifiedListForAnIssuerThatHasSignedItOnly) {
+  Authority authority("CA");
+  Authority namesake("CA", 2);
+  Revocations revocations;
+  auto list = RevocationList::list_from_bytes(
+      authority.crl({{authority.leaf->serial(), kNow}, {namesake.leaf->serial(), kNow}}));
+  revocations.add(std::make_shared<const RevocationList>(std::move(list.value().front())), false);
+  EXPECT_TRUE(revocations.is_revoked(*authority.leaf, *authority.ca));
+  EXPECT_FALSE(revocations.is_revoked(*namesake.leaf, *namesake.ca));
+  EXPECT_TRUE(revocations.covers(*authority.ca));
+  EXPECT_FALSE(revocations.covers(*namesake.ca));
 }
 
 TEST(SigningRequest, GivesItsKeyOnlyWithAGoodSignature) {

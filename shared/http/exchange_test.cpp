@@ -170,6 +170,29 @@ TEST_F(ExchangeTest, WorksTheSameOverTls) {
   }
 }
 
+// Whoever connects and says nothing takes a place for a second, not for good.
+TEST_F(ExchangeTest, LeavesConnectionsWaitingWhileAsManyHandshakesAsItMayDoAreUnderWay) {
+  const auto certificate = testing::self_signed("cloud");
+  ServerOptions options;
+  options.tls = [tls = *TlsServerContext::make({certificate.certificate_pem, certificate.key_pem})] {
+    return tls;
+  };
+  options.handshakes_max = 2;
+  start(std::move(options));
+  std::vector<std::unique_ptr<Stream>> silent;
+  for (int i = 0; i < 3; ++i) silent.push_back(*loop_.run(network_.connect({"cloud", 80})));
+  loop_.settle();
+  EXPECT_EQ(server_->connections(), 2U);
+  ClientOptions client_options;
+  client_options.tls = *TlsClientContext::make(
+      {.trust_pem = certificate.certificate_pem, .certificate_chain_pem = {}, .private_key_pem = {}});
+  Client client(network_, loop_.clock(), std::move(client_options));
+  const auto begun = loop_.clock().now();
+  EXPECT_EQ(*loop_.run(fetch(client, "https://cloud:80/x", make("GET"))), "200 GET /x");
+  EXPECT_NEAR(std::chrono::duration<double>(loop_.clock().now() - begun).count(), 1, 0.2);
+  EXPECT_EQ(server_->connections(), 4U);
+}
+
 TEST_F(ExchangeTest, EchoesTheRequestIdOrMakesOne) {
   EXPECT_THAT(raw("GET / HTTP/1.1\r\nHost: x\r\nX-MEN-RequestID: r-7\r\nConnection: close\r\n\r\n"),
               ::testing::HasSubstr("X-MEN-RequestID: r-7\r\n"));

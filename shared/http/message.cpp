@@ -52,6 +52,11 @@ net::awaitable<Result<std::string>> read_all(Body& body, std::size_t size_max) {
   }
 }
 
+bool is_repeatable(const Request& request) {
+  constexpr std::array<std::string_view, 6> kIdempotent{"GET", "PUT", "HEAD", "DELETE", "OPTIONS", "TRACE"};
+  return request.may_repeat || std::ranges::find(kIdempotent, request.method) != kIdempotent.end();
+}
+
 const std::string& Request::parameter(std::string_view name) const {
   const auto found = std::ranges::find(parameters, name, &std::pair<std::string, std::string>::first);
   POSTERN_ASSERT(found != parameters.end());

@@ -87,6 +87,8 @@ struct Request {
   std::string target;  ///< as on the wire: path and query
   Headers headers;
   std::unique_ptr<Body> body;  ///< never null on the server side
+  /// For a client: it does no harm when the request arrives twice, whatever its method says.
+  bool may_repeat = false;
 
   // Filled by the server.
   std::string path;                          ///< target up to the question mark, not decoded
@@ -99,6 +101,10 @@ struct Request {
   /// A parameter of the route's pattern. Asking for one that the pattern does not have is a bug.
   const std::string& parameter(std::string_view name) const;
 };
+
+/// Whether sending a request a second time does no harm: its method is idempotent (RFC 9110 9.2.2), or its
+/// sender has said so.
+bool is_repeatable(const Request& request);
 
 struct Response {
   int status = 200;

@@ -1,9 +1,12 @@
 #include "shared/http/server.hpp"
 
+#include <set>
 #include <unordered_set>
 
 #include <boost/asio/post.hpp>
 
+#include "shared/async/event.hpp"
+#include "shared/async/within.hpp"
 #include "shared/base/check.hpp"
 #include "shared/http/answer.hpp"
 #include "shared/http/connection.hpp"
@@ -13,6 +16,10 @@ namespace postern::http {
 namespace {
 
 constexpr std::chrono::milliseconds kAcceptRetry{100};
+/// A handshake costs some milliseconds of processor time and two round trips; a client that keeps us waiting
+/// for more than this must not keep others out.
+constexpr Duration kHandshakeBusy = std::chrono::seconds(1);
+constexpr Duration kHandshakeLook = std::chrono::milliseconds(100);
 constexpr std::chrono::seconds kUnwind{5};
 constexpr std::chrono::seconds kLinger{10};
 constexpr std::size_t kLingerBytesMax = 32 << 20;
@@ -45,7 +52,34 @@ bool has_no_body(int status) {
 }  // namespace
 
 struct Server::Worker {
-  Worker(net::any_io_executor on, Clock& clock) : executor(std::move(on)), watchdog(clock) {}
+  Worker(net::any_io_executor on, Clock& clock)
+      : executor(std::move(on)), watchdog(clock), handshake_ended(executor) {}
+
+  /// Counted while it lives.
+  class Handshake {
+   public:
+    Handshake(Worker& worker, SteadyTime now) : worker_(worker), begun_(now) {
+      worker_.handshakes.insert({begun_, this});
+    }
+    Handshake(const Handshake&) = delete;
+    Handshake& operator=(const Handshake&) = delete;
+    ~Handshake() {
+      worker_.handshakes.erase({begun_, this});
+      worker_.handshake_ended.notify();
+    }
+
+   private:
+    Worker& worker_;
+    const SteadyTime begun_;
+  };
+
+  bool has_room(SteadyTime now, std::size_t handshakes_max) {
+    if (handshakes_max == 0) return true;
+    while (!handshakes.empty() && handshakes.begin()->first + kHandshakeBusy <= now) {
+      handshakes.erase(handshakes.begin());
+    }
+    return handshakes.size() < handshakes_max;
+  }
 
   /// The Date field, made anew once a second.
   const std::string& date(Clock& clock) {
@@ -60,6 +94,8 @@ struct Server::Worker {
   const net::any_io_executor executor;
   std::unique_ptr<Listener> listener;
   Watchdog watchdog;
+  std::set<std::pair<SteadyTime, const Handshake*>> handshakes;  ///< that may keep us busy
+  Notifier handshake_ended;
   std::unordered_set<Session*> sessions;  ///< touched on `executor` only
   std::chrono::sys_seconds dated{};
   std::string date_text;
@@ -68,11 +104,12 @@ struct Server::Worker {
 /// One connection. Runs on: its worker's executor.
 class Server::Session {
  public:
-  Session(Server& server, Worker& worker, std::unique_ptr<Stream> stream)
+  Session(Server& server, Worker& worker, std::unique_ptr<Stream> stream, Busy handshake)
       : server_(server),
         worker_(worker),
         stream_(std::move(stream)),
         guard_(worker.watchdog, *stream_),
+        handshake_(std::move(handshake)),
         reader_(MessageKind::request, server.options_.head_bytes_max) {
     worker_.sessions.insert(this);
   }
@@ -84,7 +121,7 @@ class Server::Session {
   }
   void close_if(const std::function<bool(std::span<const Certificate>)>& should_end) {
     // During the handshake the stream is not ours; whoever checks certificates then knows the newest rules.
-    if (stream_ && !stream_->peer_chain().empty() && should_end(stream_->peer_chain())) guard_.close();
+    if (stream_ && !stream_->peer_chain().empty() && should_end(stream_->peer_chain())) guard_.abort();
   }
 
  private:
@@ -105,6 +142,7 @@ class Server::Session {
   Worker& worker_;
   std::unique_ptr<Stream> stream_;
   Watchdog::Guard guard_;
+  Busy handshake_;
   MessageReader reader_;
   bool is_idle_ = true;
 };
@@ -160,8 +198,12 @@ net::awaitable<Status> Server::Session::secure() {
   HandshakeResult result{};
   // The stream below keeps its place while the TLS stream around it takes over.
   auto secured = co_await server_.options_.tls()->accept(std::move(stream_), &result);
+  handshake_.reset();
   server_.options_.on_handshake(result);
   POSTERN_CO_TRY(auto stream, std::move(secured));
+  if (!stream->peer_chain().empty() && server_.options_.should_end(stream->peer_chain())) {
+    co_return rejected(Reason::unauthorized, "the certificate has lost its worth during the handshake");
+  }
   stream_ = std::move(stream);
   guard_.watch(*stream_);
   co_return Status{};
@@ -343,8 +385,16 @@ Result<Endpoint> Server::listen(const Endpoint& at) {
   return local;
 }
 
+net::awaitable<void> Server::wait_for_handshakes(Worker& worker) {
+  while (!stopping_ && !worker.has_room(clock_.now(), options_.handshakes_max)) {
+    const auto waited = co_await within(clock_, kHandshakeLook, worker.handshake_ended.wait());
+    if (!waited && waited.error().kind == Kind::cancelled) co_return;
+  }
+}
+
 net::awaitable<void> Server::accept_loop(Worker& worker) {
   while (!stopping_) {
+    co_await wait_for_handshakes(worker);
     auto stream = co_await worker.listener->accept();
     if (!stream) {
       if (stream.error().kind == Kind::cancelled || stopping_) co_return;
@@ -354,13 +404,15 @@ net::awaitable<void> Server::accept_loop(Worker& worker) {
     }
     if (connections_ >= options_.connections_max) continue;  // closing it is the answer
     ++connections_;
-    sessions_.spawn(worker.executor, "http.session", serve(worker, *std::move(stream)));
+    Busy handshake;
+    if (options_.tls) handshake = std::make_shared<Worker::Handshake>(worker, clock_.now());
+    sessions_.spawn(worker.executor, "http.session", serve(worker, *std::move(stream), std::move(handshake)));
   }
 }
 
-net::awaitable<void> Server::serve(Worker& worker, std::unique_ptr<Stream> stream) {
+net::awaitable<void> Server::serve(Worker& worker, std::unique_ptr<Stream> stream, Busy handshake) {
   {
-    Session session(*this, worker, std::move(stream));
+    Session session(*this, worker, std::move(stream), std::move(handshake));
     co_await session.run();
   }
   --connections_;

@@ -23,8 +23,14 @@ struct ServerOptions {
   TlsSource tls;  ///< empty: plain HTTP
   /// Told how each handshake ended. Called on any thread.
   std::function<void(HandshakeResult)> on_handshake = [](HandshakeResult) {};
+  /// Asked when a handshake has ended whose client has shown certificates, because the rules may have changed
+  /// since it checked them, when end_connections() could not see it yet. Called on any thread.
+  std::function<bool(std::span<const Certificate> chain)> should_end = [](auto) { return false; };
   std::size_t head_bytes_max = 16 << 10;
   std::size_t connections_max = 10'000;  ///< beyond it a new connection is closed at once
+  /// For each executor; beyond it new connections wait in the listener's backlog. A handshake that takes
+  /// longer than kHandshakeBusy waits for its client, not for us, and does not count. 0: no bound.
+  std::size_t handshakes_max = 0;
   Duration handshake_max = std::chrono::seconds(30);
   Duration head_max = std::chrono::seconds(30);      ///< from a request's first byte to the end of its head
   Duration idle_max = std::chrono::minutes(3);       ///< between requests
@@ -46,7 +52,7 @@ class Server {
   /// Starts to accept; returns where it listens. Call it once. Errors: those of Network::listen.
   Result<Endpoint> listen(const Endpoint& at);
   /// Ends connections whose client has shown certificates that `should_end` is true for, whatever they are
-  /// doing. Returns at once; thread-safe.
+  /// doing, and without what they have not received yet. Returns at once; thread-safe.
   void end_connections(std::function<bool(std::span<const Certificate> chain)> should_end);
   /// How many connections there are now. Thread-safe.
   std::size_t connections() const { return connections_; }
@@ -57,9 +63,13 @@ class Server {
  private:
   class Session;
   struct Worker;
+  /// Counts a handshake as long as it is there.
+  using Busy = std::shared_ptr<void>;
 
+  /// Waits until few enough handshakes are under way.
+  net::awaitable<void> wait_for_handshakes(Worker& worker);
   net::awaitable<void> accept_loop(Worker& worker);
-  net::awaitable<void> serve(Worker& worker, std::unique_ptr<Stream> stream);
+  net::awaitable<void> serve(Worker& worker, std::unique_ptr<Stream> stream, Busy handshake);
   void end_sessions(bool idle_only);
 
   Network& network_;

@@ -9,10 +9,23 @@
 
 namespace postern::http {
 
+namespace {
+
+/// What may be said of a URL in a message: neither its user and password, nor its query, which may be a
+/// signature.
+std::string_view presentable(std::string_view text) {
+  text = text.substr(0, text.find_first_of("?#"));
+  if (const auto at = text.rfind('@'); at != std::string_view::npos) text.remove_prefix(at + 1);
+  constexpr std::size_t kBytesMax = 200;
+  return text.substr(0, kBytesMax);
+}
+
+}  // namespace
+
 Result<Url> Url::parse(std::string_view text) {
   const auto parsed = boost::urls::parse_uri(boost::core::string_view(text.data(), text.size()));
   const auto malformed = [&](std::string_view why) {
-    return invalid(fmt::format("URL \"{}\": {}", text, why));
+    return invalid(fmt::format("URL \"{}\": {}", presentable(text), why));
   };
   if (!parsed) return malformed(parsed.error().message());
   const auto scheme = parsed->scheme_id();

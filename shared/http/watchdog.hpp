@@ -26,6 +26,7 @@ class Watchdog {
     bool expired() const { return expired_; }
     /// Closes the stream now.
     void close() { stream_->close(); }
+    void abort() { stream_->abort(); }
     /// The stream was replaced, by its TLS form for instance.
     void watch(Stream& stream) { stream_ = &stream; }
 

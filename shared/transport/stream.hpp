@@ -64,6 +64,8 @@ class Stream {
   virtual net::awaitable<Status> shutdown() = 0;
   /// Ends the connection at once. Whatever waits on it fails.
   virtual void close() = 0;
+  /// The same, and what was written and has not arrived yet is thrown away, where there is a way to do that.
+  virtual void abort() { close(); }
   /// The other side's address, for logs.
   virtual const std::string& peer() const = 0;
   virtual net::any_io_executor executor() const = 0;

@@ -79,6 +79,11 @@ class TcpStream final : public Stream {
     boost::system::error_code ignored;
     socket_.close(ignored);
   }
+  void abort() override {
+    boost::system::error_code ignored;
+    socket_.set_option(tcp::socket::linger(true, 0), ignored);  // a reset instead of an orderly end
+    socket_.close(ignored);
+  }
   const std::string& peer() const override { return peer_; }
   net::any_io_executor executor() const override {
     return const_cast<tcp::socket&>(socket_).get_executor();  // Asio forgot the const

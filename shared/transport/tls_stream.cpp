@@ -12,7 +12,7 @@ constexpr std::size_t kReadBytes = 17 << 10;  // one record and its header
 constexpr std::size_t kRecordBytes = 16 << 10;
 constexpr std::size_t kFlushBytes = 256 << 10;
 constexpr std::size_t kLendBytesMin = kRecordBytes;
-constexpr std::size_t kLendBytesMax = 256 << 10;
+constexpr std::size_t kLendBytesMax = 512 << 10;
 
 /// What OpenSSL has written on this thread and send_now() has not taken yet: empty whenever something waits.
 /// One for all connections of a thread, so that memory does not grow with their number.

@@ -32,6 +32,7 @@ class TlsStream final : public Stream {
   net::awaitable<Result<std::size_t>> write_lent(Bytes head, Lender& lender) override;
   net::awaitable<Status> shutdown() override;
   void close() override { lower_->close(); }
+  void abort() override { lower_->abort(); }
   const std::string& peer() const override { return lower_->peer(); }
   net::any_io_executor executor() const override { return lower_->executor(); }
   std::span<const Certificate> peer_chain() const override { return peer_chain_; }

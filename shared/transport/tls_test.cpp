@@ -76,6 +76,48 @@ TEST_F(TlsTest, TellsACutConnectionFromAnOrderlyEnd) {
   EXPECT_EQ(loop_.run(receive(**server)).error().reason, Reason::closed);
 }
 
+/// A text of which some is lent at a time, as a memory map's pages are.
+class LentText final : public Lender {
+ public:
+  explicit LentText(std::string text) : text_(std::move(text)) {}
+  Result<std::size_t> lend(std::size_t size_max, const TakeBytes& take) override {
+    const std::string piece = text_.substr(at_, std::min<std::size_t>(size_max, 100'000));
+    if (piece.empty()) return std::size_t{0};
+    at_ += piece.size();
+    take(as_bytes(piece));
+    return piece.size();
+  }
+
+ private:
+  std::string text_;
+  std::size_t at_ = 0;
+};
+
+net::awaitable<Status> send_lent(Stream& stream, LentText& text) {
+  std::string_view head = "head:";
+  for (;;) {
+    POSTERN_CO_TRY(const std::size_t lent, co_await stream.write_lent(as_bytes(head), text));
+    if (lent == 0) co_return co_await stream.shutdown();
+    head = {};
+  }
+}
+
+TEST_F(TlsTest, SendsWhatIsLentBehindItsHead) {
+  auto [client, server] = connect("cloud.example", certificate_.certificate_pem);
+  std::string text(1'000'000, 'x');
+  for (std::size_t i = 0; i < text.size(); i += 1000) text[i] = static_cast<char>('a' + (i / 1000 % 26));
+  LentText lent(text);
+  const auto all = loop_.run(send_lent(**server, lent) && receive(**client));
+  EXPECT_EQ(*std::get<1>(all), "head:" + text);
+}
+
+TEST_F(TlsTest, WritesNothingWhenNothingCanBeLent) {
+  auto [client, server] = connect("cloud.example", certificate_.certificate_pem);
+  LentText lent("");
+  const auto all = loop_.run(send_lent(**server, lent) && receive(**client));
+  EXPECT_EQ(*std::get<1>(all), "");
+}
+
 /// A server that asks for certificates and trusts one.
 class TlsClientCertificateTest : public TlsTest {
  protected:
