@@ -16,7 +16,7 @@ App::App(const Machine& machine, std::unique_ptr<Directory> artifacts, Secrets s
       intake_(store_, blobs_, machine.pool, machine.clock, machine.random, machine.log),
       device_routes_(plane_, machine.log),
       download_route_(store_, blobs_, links_, registry_, machine.pool, machine.clock, machine.log),
-      gateway_routes_(store_, registry_, machine.clock, machine.random, machine.log),
+      gateway_routes_(store_, registry_, plane_, machine.clock, machine.random, machine.log),
       gate_(accounts_, machine.log),
       useradm_(accounts_),
       devauth_(store_, machine.clock, machine.random, machine.log),

@@ -24,6 +24,10 @@ std::string download_path(std::string_view deployment_id, std::string_view artif
   return fmt::format("/api/devices/v1/deployments/download/artifact/{}/{}", deployment_id, artifact_id);
 }
 
+std::string download_path(std::string_view artifact_id) {
+  return fmt::format("/api/devices/v1/deployments/download/artifact/{}", artifact_id);
+}
+
 CloudPlane::CloudPlane(Store& store, GatewayRegistry& gateways, DeviceTokens& tokens, const LinkSigner& links,
                        Clock& clock, Random& random, Log& log, Options options)
     : store_(store),
@@ -87,14 +91,19 @@ void CloudPlane::log_move(std::string_view device_id, const Place& from, const P
                              {"gateway", to.gateway_name}});
 }
 
-Instruction CloudPlane::to_instruction(const std::string& deployment_id, const Artifact& artifact) const {
+CloudPlane::SignedLink CloudPlane::sign(std::string_view path) const {
   const WallTime expires = clock_.wall() + options_.link_lifetime;
+  return {.uri = options_.public_url + links_.sign(path, expires), .expires = expires};
+}
+
+Instruction CloudPlane::to_instruction(const std::string& deployment_id, const Artifact& artifact) const {
+  SignedLink link = sign(download_path(deployment_id, artifact.id));
   return {.deployment_id = deployment_id,
           .artifact_id = artifact.id,
           .artifact_name = artifact.name,
           .device_types = artifact.device_types,
-          .uri = options_.public_url + links_.sign(download_path(deployment_id, artifact.id), expires),
-          .expires = expires};
+          .uri = std::move(link.uri),
+          .expires = link.expires};
 }
 
 net::awaitable<Result<std::optional<Instruction>>> CloudPlane::next_deployment(Caller caller,

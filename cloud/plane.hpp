@@ -25,6 +25,13 @@ class CloudPlane final : public DevicePlane {
   CloudPlane(Store& store, GatewayRegistry& gateways, DeviceTokens& tokens, const LinkSigner& links,
              Clock& clock, Random& random, Log& log, Options options);
 
+  /// A link of this server's to `path`, signed now.
+  struct SignedLink {
+    std::string uri;
+    WallTime expires;
+  };
+  SignedLink sign(std::string_view path) const;
+
   /// For a server that knows its address only once it listens. Call it before the first request comes.
   void set_public_url(std::string url) { options_.public_url = std::move(url); }
 
@@ -57,5 +64,9 @@ class CloudPlane final : public DevicePlane {
 inline constexpr std::string_view kDownloadRoute =
     "/api/devices/v1/deployments/download/artifact/{deployment}/{artifact}";
 std::string download_path(std::string_view deployment_id, std::string_view artifact_id);
+/// Where a gateway fetches an artifact that no device asks it for; signed as well.
+inline constexpr std::string_view kGatewayDownloadRoute =
+    "/api/devices/v1/deployments/download/artifact/{artifact}";
+std::string download_path(std::string_view artifact_id);
 
 }  // namespace postern::cloud

@@ -286,6 +286,49 @@ TEST_F(SiteTest, OnlyGatewaysPreauthorizeAtTheirRoute) {
   EXPECT_EQ(manage("GET", "v2/devauth/devices").body, "[]");
 }
 
+TEST_F(SiteTest, AGatewayFindsAnArtifactByNameAndByIdAndFetchesIt) {
+  const std::string content = testing::build_artifact({.name = "rel-1"});
+  ASSERT_EQ(upload(content).status, 201);
+  const Answer found =
+      through("gw-a", [&] { return ask("GET", "/api/gateways/v1/artifacts?name=rel-1", "", {}); });
+  ASSERT_EQ(found.status, 200) << found.body;
+  ASSERT_EQ(found.json().as_array().size(), 1U);
+  const auto artifact = found.json().at(0);
+  EXPECT_EQ(artifact.at("name"), "rel-1");
+  EXPECT_EQ(artifact.at("size"), content.size());
+  EXPECT_EQ(artifact.at("sha256"), json::value(to_hex(sha256(as_bytes(content)))));
+  const std::string by_id =
+      fmt::format("/api/gateways/v1/artifacts/{}", artifact.at("id").as_string().c_str());
+  const auto same = through("gw-a", [&] { return ask("GET", by_id, "", {}); }).json();
+  EXPECT_EQ(same.at("sha256"), artifact.at("sha256"));
+  const std::string link(same.at("uri").as_string());
+  EXPECT_EQ(ask("GET", link, "", {}).body, content) << "the link is enough";
+  EXPECT_EQ(ask("GET", link, "", {{"Range", "bytes=1-4"}}).body, content.substr(1, 4));
+  EXPECT_EQ(ask("GET", link + "0", "", {}).status, 403);
+  EXPECT_THAT(log_.lines(), ::testing::Contains(HasSubstr("download.served")));
+}
+
+TEST_F(SiteTest, ALinkOfAGatewayEndsForGood) {
+  upload(testing::build_artifact({.name = "rel-1"}));
+  const auto found =
+      through("gw-a", [&] { return ask("GET", "/api/gateways/v1/artifacts?name=rel-1", "", {}); }).json();
+  const std::string link(found.at(0).at("uri").as_string());
+  loop_.advance(25h);
+  EXPECT_EQ(ask("GET", link, "", {}).status, 403);
+}
+
+TEST_F(SiteTest, OnlyGatewaysFindArtifactsAtTheirRouteAndOnlyThoseThatAreThere) {
+  upload(testing::build_artifact({.name = "rel-1"}));
+  EXPECT_EQ(ask("GET", "/api/gateways/v1/artifacts?name=rel-1", "", {}).status, 401);
+  const auto status = [&](const std::string& target) {
+    return through("gw-a", [&] { return ask("GET", "/api/gateways/v1/artifacts" + target, "", {}); });
+  };
+  EXPECT_EQ(status("?name=rel").body, "[]");
+  EXPECT_EQ(status("").status, 400);
+  EXPECT_EQ(status("?name=%zz").status, 400);
+  EXPECT_EQ(status("/0a31c2d4-5b7e-4c11-9d7a-0e4f6b1c2d3e").status, 404);
+}
+
 TEST_F(SiteTest, MalformedPreauthorizationsAreRefused) {
   for (const char* body :
        {"", "{", "[]", "{}", R"({"identity_data":{},"pubkey":"x"})", R"({"identity_data":{"a":"b"}})",

@@ -1,23 +1,31 @@
 #include "gateway/app.hpp"
 
+#include <unistd.h>
+
 namespace postern::gateway {
 namespace {
 
+/// Connections to the metrics listener.
+constexpr std::size_t kWatchersMax = 100;
+constexpr std::size_t kAskedMax = 1000;
 constexpr std::string_view kAliveRoute = "/api/internal/v1/gateway/alive";
 
 }  // namespace
 
 Result<std::unique_ptr<App>> App::make(const Machine& machine, const Config& config,
-                                       std::vector<std::byte> link_secret) {
+                                       std::vector<std::byte> link_secret,
+                                       std::vector<PublicKey> verify_keys) {
   auto upstream = http::Url::parse(config.upstream_url);
   if (!upstream) return std::move(upstream).error().within("UpstreamServer.URL");
-  std::unique_ptr<App> app(new App(machine, config, *upstream, std::move(link_secret)));
+  std::unique_ptr<App> app(
+      new App(machine, config, *upstream, std::move(link_secret), std::move(verify_keys)));
   POSTERN_CHECK(app->bindings_.load());
+  POSTERN_CHECK(app->control_.load());
   return app;
 }
 
 App::App(const Machine& machine, const Config& config, const http::Url& upstream,
-         std::vector<std::byte> link_secret)
+         std::vector<std::byte> link_secret, std::vector<PublicKey> verify_keys)
     : machine_(machine),
       config_(config),
       signer_(std::move(link_secret)),
@@ -26,6 +34,7 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
                  .tls = [&trust = machine.trust] { return trust.upstream_tls(); },
                  .artifact_tls = [&trust = machine.trust] { return trust.artifact_tls(); },
                  .domain_whitelist = config.domain_whitelist}),
+      session_(upstream_, machine.log, config.mender_username, config.mender_password),
       bindings_(machine.state, machine.clock, config.rebinding),
       preauthorizer_(make_preauthorizer()),
       gatekeeper_(config.mtls ? std::make_unique<Gatekeeper>(
@@ -41,14 +50,36 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
       links_(upstream_, catalog_, signer_, machine.clock, machine.log,
              {.enabled = config.proxies_artifacts,
               .gateway_url = config.gateway_url,
-              .lifetime = config.link_lifetime}),
+              .lifetime = config.link_lifetime,
+              .is_wanted =
+                  [this](const ArtifactKey& key) {
+                    learn(key);
+                    return cache_.want(key);
+                  }}),
+      finder_(make_finder()),
+      lookup_(finder_.get(), upstream_, catalog_, machine.log),
       source_(upstream_, catalog_, metrics_, traffic_.uplink,
-              [this](ArtifactKey key) { return links_.renew(key); }),
+              [this](ArtifactKey key) { return renew_link(key); }),
       cache_(source_, catalog_, machine.chunks, machine.pool, metrics_, machine.clock, machine.log,
-             machine.executors.front()),
+             machine.executors.front(), cache_options(std::move(verify_keys))),
+      keeper_(cache_, catalog_, machine.chunks, machine.pool, machine.log),
       relay_(upstream_, gatekeeper_.get(), links_, traffic_, metrics_, machine.log, added_attributes()),
       download_route_(cache_, signer_, traffic_.site, traffic_.admission, metrics_, machine.clock,
-                      machine.log) {
+                      machine.log),
+      started_(machine.clock.wall()),
+      loops_(machine.clock, machine.log, machine.executors),
+      probe_(machine.state, machine.clock, machine.log, machine.executors.front()),
+      readiness_(loops_),
+      control_({.keeper = keeper_,
+                .lookup = lookup_,
+                .state = machine.state,
+                .clock = machine.clock,
+                .random = machine.random,
+                .log = machine.log,
+                .executor = machine.executors.front()},
+               config.control_socket, [this] { return status(); }),
+      scope_(machine.executors.front(), machine.log) {
+  add_checks();
   add_routes();
   const auto serve = [&](http::Router& router, http::TlsSource tls) {
     return std::make_unique<http::Server>(
@@ -62,7 +93,13 @@ App::App(const Machine& machine, const Config& config, const http::Url& upstream
   };
   if (config.https.enabled) https_ = serve(device_router_, [this] { return machine_.trust.server_tls(); });
   if (config.http.enabled) http_ = serve(plain_router_, nullptr);
-  if (config.metrics.enabled) metrics_server_ = serve(metrics_router_, nullptr);
+  if (config.metrics.enabled) {
+    // On one executor, because readiness is looked after there.
+    metrics_server_ = std::make_unique<http::Server>(
+        machine.network, machine.clock, machine.random, machine.log,
+        std::vector<net::any_io_executor>{machine.executors.front()}, handler(metrics_router_),
+        http::ServerOptions{.connections_max = kWatchersMax});
+  }
   add_collectors();
 }
 
@@ -91,18 +128,59 @@ void App::add_collectors() {
     scrape.gauge("postern_gateway_store_waiting", "Changes of the state that wait for their commit.",
                  stats.waiting);
     scrape.gauge("postern_gateway_store_used_bytes", "Size of the state.", stats.used_bytes);
-    if (machine_.chunks != nullptr) {
-      scrape.gauge("postern_gateway_cache_used_bytes", "Size of the stored artifacts.",
-                   machine_.chunks->used_bytes());
-    }
   });
+}
+
+CacheOptions App::cache_options(std::vector<PublicKey> verify_keys) const {
+  CacheOptions options{.is_verified_only = config_.serves_verified_only,
+                       .keys = std::move(verify_keys),
+                       .keep_last = config_.cache_keep_last,
+                       .scrub_interval = config_.scrub_interval,
+                       .retry_pauses = {}};
+  for (const int factor : {1, 5, 25}) options.retry_pauses.push_back(config_.cache_retry_pause * factor);
+  return options;
 }
 
 std::unique_ptr<Preauthorizer> App::make_preauthorizer() {
   if (!config_.upstream_certificate.empty())
     return std::make_unique<CertificatePreauthorizer>(upstream_, machine_.user_agent);
-  return std::make_unique<ManagementPreauthorizer>(upstream_, machine_.log, config_.mender_username,
-                                                   config_.mender_password);
+  return std::make_unique<ManagementPreauthorizer>(session_);
+}
+
+std::unique_ptr<ArtifactFinder> App::make_finder() {
+  if (!config_.upstream_certificate.empty())
+    return std::make_unique<CertificateFinder>(upstream_, machine_.user_agent);
+  if (!config_.mender_username.empty()) return std::make_unique<ManagementFinder>(session_);
+  return nullptr;
+}
+
+void App::learn(const ArtifactKey& key) {
+  if (config_.upstream_certificate.empty()) return;  // only postern-cloud knows more than a link
+  {
+    const std::lock_guard lock(asked_mutex_);
+    if (asked_.size() >= kAskedMax) asked_.clear();
+    if (!asked_.insert(key).second) return;
+  }
+  scope_.spawn(machine_.executors.front(), "gateway.learn", ask_about(key));
+}
+
+net::awaitable<void> App::ask_about(ArtifactKey key) {
+  const auto known = catalog_.find(key);
+  if (!known || !*known || (*known)->expected_digest) co_return;
+  if (auto learned = co_await lookup_.renew(key); !learned) {
+    machine_.log.debug("gateway.artifact_not_learned",
+                       {{"key", to_text(key)}, {"error", learned.error().what}});
+    const std::lock_guard lock(asked_mutex_);
+    asked_.erase(key);
+  }
+}
+
+net::awaitable<Status> App::renew_link(ArtifactKey key) {
+  // A device's own poll costs the upstream least; after a restart none is known.
+  auto renewed = co_await links_.renew(key);
+  if (renewed || finder_ == nullptr) co_return renewed;
+  auto found = co_await lookup_.renew(key);
+  co_return found ? found : renewed;
 }
 
 std::vector<AttributeConfig> App::added_attributes() const {
@@ -126,6 +204,7 @@ void App::add_routes() {
     relay_.add_routes(plain_router_);
     download_route_.add_routes(plain_router_);
   }
+  readiness_.add_routes(metrics_router_);
   metrics_router_.add("GET", "/metrics", [this](http::Request&) -> net::awaitable<http::Response> {
     co_return http::Response::text(200, "text/plain; version=0.0.4", metrics_.text());
   });
@@ -135,8 +214,90 @@ http::RequestHandler App::handler(http::Router& router) {
   return [&router](http::Request& request) { return router.serve(request); };
 }
 
+void App::add_checks() {
+  readiness_.add("event_loops", Need::needed, [this]() -> net::awaitable<Status> {
+    if (loops_.is_alive()) co_return Status{};
+    co_return exhausted(
+        fmt::format("one has not answered for {} s", loops_.silence() / std::chrono::seconds(1)));
+  });
+  readiness_.add("listeners", Need::needed, [this]() -> net::awaitable<Status> {
+    const bool all_up =
+        (!config_.https.enabled || listening_.https) && (!config_.http.enabled || listening_.http);
+    if (all_up) co_return Status{};
+    co_return transient("not all of them are up");
+  });
+  readiness_.add("server_certificate", Need::needed, [this]() -> net::awaitable<Status> {
+    for (const Deadline& deadline : machine_.trust.deadlines()) {
+      if (deadline.which == "server" && deadline.at <= machine_.clock.wall()) {
+        co_return invalid(fmt::format("that of {} ended at {}", deadline.subject, to_rfc3339(deadline.at)));
+      }
+    }
+    co_return Status{};
+  });
+  readiness_.add("state_store", Need::needed, [this] { return probe_.check(); });
+}
+
+net::awaitable<GatewayStatus> App::status() {
+  GatewayStatus status{.version = machine_.version,
+                       .pid = getpid(),
+                       .started = started_,
+                       .now = machine_.clock.wall(),
+                       .findings = co_await readiness_.findings(),
+                       .devices_bound = bindings_.size(),
+                       .caches = machine_.chunks != nullptr,
+                       .cache_bytes_max = config_.cache_bytes_max,
+                       .prefetches = control_.prefetches().list(),
+                       .traffic = {.uplink_artifact_bytes = metrics_.uplink_artifact_bytes,
+                                   .site_artifact_bytes = metrics_.site_artifact_bytes},
+                       .recent = machine_.recent.lines()};
+  const auto tell = [&](std::string name, const http::Server* server, const std::optional<Endpoint>& at) {
+    if (server == nullptr || !at) return;
+    status.listeners.push_back(
+        {.name = std::move(name), .address = at->to_string(), .connections = server->connections()});
+  };
+  tell("https", https_.get(), listening_.https);
+  tell("http", http_.get(), listening_.http);
+  tell("metrics", metrics_server_.get(), listening_.metrics);
+  for (const Deadline& deadline : machine_.trust.deadlines()) {
+    status.certificates.push_back(
+        {.which = deadline.which, .subject = deadline.subject, .expires = deadline.at});
+  }
+  status.upstreams.push_back({.url = config_.upstream_url});
+  if (machine_.chunks != nullptr) status.cache_used_bytes = machine_.chunks->used_bytes();
+  if (auto kept = keeper_.list()) status.artifacts = *std::move(kept);
+  co_return status;
+}
+
+net::awaitable<void> App::feed_watchdog(Duration interval) {
+  for (;;) {
+    if (loops_.is_alive()) {
+      if (auto told = machine_.supervisor.alive(); !told) {
+        machine_.log.warn("gateway.watchdog_not_told", {{"error", told.error().what}});
+      }
+    }
+    if (auto slept = co_await machine_.clock.sleep(interval / 3); !slept) co_return;
+  }
+}
+
 Result<App::Listening> App::listen() {
+  POSTERN_TRY(listening_, listen_all());
+  loops_.start();
+  if (auto started = control_.start(); !started) {
+    // Two gateways at one socket would be a surprise for the operator; anything else is no reason to stay
+    // down.
+    if (started.error().reason == Reason::conflict)
+      return std::move(started).error().within("Postern.Control.Socket");
+    machine_.log.error("gateway.control_not_served", {{"error", started.error().what}});
+  }
+  if (const auto interval = machine_.supervisor.watchdog()) {
+    scope_.spawn(machine_.executors.front(), "gateway.watchdog", feed_watchdog(*interval));
+  }
+  return listening_;
+}
+
+Result<App::Listening> App::listen_all() {
   Listening listening;
+  cache_.start();
   const auto start = [](http::Server* server, const std::string& at,
                         std::optional<Endpoint>& where) -> Status {
     if (server == nullptr) return {};
@@ -159,14 +320,23 @@ Result<App::Listening> App::listen() {
 }
 
 net::awaitable<Status> App::stop(Duration grace) {
+  Status outcome;
+  const auto note = [&outcome](Status stopped) {
+    if (!stopped) outcome = std::move(stopped);
+  };
+  note(co_await control_.stop());
   // Readers that wait for a fill would wait for ever once it has stopped, so fills end first and tell them.
-  Status outcome = co_await cache_.stop();
-  if (auto stopped = co_await machine_.trust.stop(); !stopped) outcome = std::move(stopped);
+  note(co_await cache_.stop());
+  note(co_await machine_.trust.stop());
   for (http::Server* server : {https_.get(), http_.get(), metrics_server_.get()}) {
     if (server == nullptr) continue;
-    if (auto stopped = co_await server->stop(grace); !stopped) outcome = std::move(stopped);
+    note(co_await server->stop(grace));
   }
-  if (auto stopped = co_await traffic_.stop(); !stopped) outcome = std::move(stopped);
+  note(co_await probe_.stop());
+  scope_.stop(net::cancellation_type::terminal);
+  note(co_await scope_.join(machine_.clock, std::chrono::seconds(5)));
+  note(co_await loops_.stop());
+  note(co_await traffic_.stop());
   co_return outcome;
 }
 

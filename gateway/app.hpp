@@ -1,14 +1,20 @@
 // The gateway, put together. Everything it stands on is passed in, so that a test can run it whole.
 #pragma once
 
+#include <mutex>
+#include <set>
+
 #include "gateway/admission/gatekeeper.hpp"
-#include "gateway/cache/cache.hpp"
+#include "gateway/cache/keeper.hpp"
 #include "gateway/config.hpp"
+#include "gateway/control/control.hpp"
 #include "gateway/download.hpp"
+#include "gateway/readiness.hpp"
 #include "gateway/relay/relay.hpp"
 #include "gateway/traffic/traffic.hpp"
 #include "gateway/trust/trust.hpp"
 #include "shared/http/server.hpp"
+#include "shared/io/supervisor.hpp"
 
 namespace postern::gateway {
 
@@ -25,31 +31,47 @@ struct Machine {
   std::vector<net::any_io_executor> executors;  ///< connections are spread over them; fills run on the first
   std::string user_agent;                       ///< with which the gateway speaks for itself
   std::string version;
+  const RecentLog& recent;       ///< what `log` writes to
+  const Supervisor& supervisor;  ///< told when everything is up, and that it still is
 };
 
 class App {
  public:
   /// `config` was checked. Errors: invalid (upstream URL), corrupt (stored state).
   static Result<std::unique_ptr<App>> make(const Machine& machine, const Config& config,
-                                           std::vector<std::byte> link_secret);
+                                           std::vector<std::byte> link_secret,
+                                           std::vector<PublicKey> verify_keys);
 
   struct Listening {
     std::optional<Endpoint> https;
     std::optional<Endpoint> http;
     std::optional<Endpoint> metrics;
   };
-  /// Starts to serve; returns where. Runs before, or on, the first executor.
+  /// Starts to serve; returns where. Runs before, or on, the first executor. Errors: those of the listeners
+  /// for devices, and conflict when another gateway has the control socket.
   Result<Listening> listen();
+  /// What an operator does with the cache.
+  Keeper& keeper() { return keeper_; }
   /// Stops serving; requests under way have `grace` to end, fills end at once. Runs on: the first executor.
   net::awaitable<Status> stop(Duration grace);
 
  private:
   App(const Machine& machine, const Config& config, const http::Url& upstream,
-      std::vector<std::byte> link_secret);
+      std::vector<std::byte> link_secret, std::vector<PublicKey> verify_keys);
+  CacheOptions cache_options(std::vector<PublicKey> verify_keys) const;
+  /// Has the upstream asked, beside a poll, what an artifact has to be.
+  void learn(const ArtifactKey& key);
+  net::awaitable<void> ask_about(ArtifactKey key);
   void add_routes();
   void add_collectors();
   std::vector<AttributeConfig> added_attributes() const;
   std::unique_ptr<Preauthorizer> make_preauthorizer();
+  std::unique_ptr<ArtifactFinder> make_finder();
+  void add_checks();
+  Result<Listening> listen_all();
+  net::awaitable<Status> renew_link(ArtifactKey key);
+  net::awaitable<GatewayStatus> status();
+  net::awaitable<void> feed_watchdog(Duration interval);
   http::RequestHandler handler(http::Router& router);
 
   Machine machine_;
@@ -57,14 +79,18 @@ class App {
   Metrics metrics_;
   LinkSigner signer_;
   Upstream upstream_;
+  ManagementSession session_;
   Bindings bindings_;
   std::unique_ptr<Preauthorizer> preauthorizer_;
   std::unique_ptr<Gatekeeper> gatekeeper_;
   TrafficControl traffic_;
   Catalog catalog_;
   Links links_;
+  std::unique_ptr<ArtifactFinder> finder_;
+  ArtifactLookup lookup_;
   Source source_;
   Cache cache_;
+  Keeper keeper_;
   Relay relay_;
   DownloadRoute download_route_;
 
@@ -74,6 +100,16 @@ class App {
   std::unique_ptr<http::Server> https_;
   std::unique_ptr<http::Server> http_;
   std::unique_ptr<http::Server> metrics_server_;
+
+  const WallTime started_;
+  Listening listening_;
+  LoopMonitor loops_;
+  StoreProbe probe_;
+  Readiness readiness_;
+  Control control_;
+  std::mutex asked_mutex_;
+  std::set<ArtifactKey> asked_;  ///< what ask_about() was begun for; bounded
+  TaskScope scope_;
 };
 
 }  // namespace postern::gateway

@@ -125,7 +125,40 @@ void read_own(ConfigReader& reader, Config& config) {
   }
 }
 
+void read_control(ConfigReader& reader, Config& config) {
+  reader.string("Postern.Control.Socket", "POSTERN_GATEWAY_CONTROL_SOCKET", &config.control_socket);
+}
+
+void read_cache(ConfigReader& reader, Config& config) {
+  std::string serve = config.serves_verified_only ? "verified-only" : "while-filling";
+  reader.string("Postern.Cache.Serve", "POSTERN_GATEWAY_CACHE_SERVE", &serve);
+  if (serve != "verified-only" && serve != "while-filling") {
+    reader.fail("Postern.Cache.Serve", "must be while-filling or verified-only");
+  }
+  config.serves_verified_only = serve == "verified-only";
+  reader.integer("Postern.Cache.KeepLast", "POSTERN_GATEWAY_CACHE_KEEP_LAST", &config.cache_keep_last, 0U,
+                 1000U);
+  reader.duration("Postern.Cache.ScrubInterval", "POSTERN_GATEWAY_CACHE_SCRUB_INTERVAL",
+                  &config.scrub_interval, 0s, 366 * 24h);
+  reader.duration("Postern.Cache.RetryPause", "POSTERN_GATEWAY_CACHE_RETRY_PAUSE", &config.cache_retry_pause,
+                  1s, 24h);
+  reader.strings("Postern.Artifacts.VerifyKeys", "POSTERN_GATEWAY_ARTIFACTS_VERIFY_KEYS",
+                 &config.artifact_verify_keys);
+}
+
 }  // namespace
+
+std::vector<std::string> control_sockets(const Config& config, const Environment& environment) {
+  if (!config.control_socket.empty()) return {config.control_socket};
+  std::vector<std::string> sockets;
+  // Set by systemd for the service itself; several directories are separated by colons.
+  if (const auto directory = environment("RUNTIME_DIRECTORY")) {
+    sockets.push_back(directory->substr(0, directory->find(':')) + "/control.sock");
+  }
+  sockets.push_back(config.state_directory + "/control.sock");
+  sockets.emplace_back("/run/postern-gateway/control.sock");
+  return sockets;
+}
 
 Result<Config> load_config(const std::string& path, const Environment& environment, Log& log) {
   std::string text;
@@ -138,7 +171,9 @@ Result<Config> load_config(const std::string& path, const Environment& environme
   read_listeners(reader, config);
   read_upstream(reader, config);
   read_own(reader, config);
+  read_control(reader, config);
   read_traffic(reader, config);
+  read_cache(reader, config);
   POSTERN_CHECK(reader.finish(log));
   while (config.gateway_url.ends_with('/')) config.gateway_url.pop_back();
   return config;
@@ -176,6 +211,9 @@ Status check_complete(const Config& config) {
   }
   if (config.caches_artifacts && !config.proxies_artifacts) {
     return invalid("ArtifactsCache.Enabled needs Features.ArtifactsProxy.Enabled");
+  }
+  if (config.serves_verified_only && config.proxies_artifacts && !config.caches_artifacts) {
+    return invalid("Postern.Cache.Serve is verified-only, which needs ArtifactsCache.Enabled");
   }
   if (config.rebinding == Rebinding::approved && config.approved_path.empty()) {
     return missing("Postern.Binding.ApprovedPath", "the rebinding policy is \"approved\"");

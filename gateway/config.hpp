@@ -65,7 +65,14 @@ struct Config {
   std::string approved_path;       ///< fingerprints that may take over an identity, one per line
   std::uint64_t cache_bytes_max = std::uint64_t{16} << 30;
   std::uint64_t cache_segment_bytes = std::uint64_t{1} << 30;
+  bool serves_verified_only = false;
+  unsigned cache_keep_last = 0;
+  std::chrono::seconds scrub_interval = std::chrono::days(7);  ///< zero: never
+  std::chrono::seconds cache_retry_pause = std::chrono::minutes(1);
+  std::vector<std::string> artifact_verify_keys;  ///< PEM files
   std::uint64_t free_bytes_min = std::uint64_t{256} << 20;
+  /// Where operators' commands ask; empty in the file: see control_sockets().
+  std::string control_socket;
   Calendar uplink_calendar;              ///< rates of what comes from the upstream
   Calendar site_calendar;                ///< rates of what goes to the devices
   std::string time_zone;                 ///< in which they count; empty: the machine's
@@ -82,6 +89,10 @@ struct Config {
 /// Reads the file, if there is one, and the environment. Errors: invalid, with everything that is wrong;
 /// not_found.
 Result<Config> load_config(const std::string& path, const Environment& environment, Log& log);
+
+/// Where a gateway may listen for the operator's commands, the likeliest first: what is configured, or the
+/// service manager's directory for what runs, or the state directory. The gateway itself takes the first.
+std::vector<std::string> control_sockets(const Config& config, const Environment& environment);
 
 /// Whether this can be run. Errors: invalid, naming the missing key.
 Status check_complete(const Config& config);

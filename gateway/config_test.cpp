@@ -115,6 +115,7 @@ TEST_F(GatewayConfigTest, NamesAuthoritiesAndListsByOnePathOrMany) {
   ASSERT_TRUE(many) << many.error().what;
   EXPECT_EQ(many->device_cas, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(many->device_crls, (std::vector<std::string>{"x.crl", "y.crl"}));
+  environment_.clear();
   EXPECT_FALSE(load(R"({"Postern": {"mTLS": {"CRL": 1}}})"));
 }
 

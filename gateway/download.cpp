@@ -4,6 +4,62 @@
 #include "shared/http/answer.hpp"
 
 namespace postern::gateway {
+namespace {
+
+/// A part that is smaller is not worth a line: some devices fetch an artifact in thousands of them. The last
+/// part always is.
+constexpr std::uint64_t kNewsBytes = 1 << 20;
+
+/// A body that says in the log, when it is dropped, what of it has left.
+class ReportedBody final : public http::Body {
+ public:
+  struct About {
+    std::string request;
+    std::string peer;
+    std::string key;
+    std::uint64_t first = 0;
+    std::uint64_t total = 0;
+    SteadyTime begun;
+  };
+
+  ReportedBody(std::unique_ptr<http::Body> body, About about, Clock& clock, Log& log)
+      : body_(std::move(body)), about_(std::move(about)), clock_(clock), log_(log) {}
+  ~ReportedBody() override {
+    const std::uint64_t end = about_.first + given_;
+    const bool is_news = given_ >= kNewsBytes || end == about_.total;
+    log_.write(is_news ? LogLevel::info : LogLevel::debug, "download.served",
+               {{"request", about_.request},
+                {"peer", about_.peer},
+                {"key", about_.key},
+                {"first", about_.first},
+                {"size_bytes", given_},
+                {"total_bytes", about_.total},
+                {"complete", end == about_.total},
+                {"took_ms", (clock_.now() - about_.begun) / std::chrono::milliseconds(1)}});
+  }
+
+  std::optional<std::uint64_t> length() const override { return body_->length(); }
+  net::awaitable<Result<Bytes>> next() override {
+    POSTERN_CO_TRY(const Bytes piece, co_await body_->next());
+    given_ += piece.size();
+    co_return piece;
+  }
+  Result<std::size_t> lend(std::size_t size_max, const TakeBytes& take) override {
+    POSTERN_TRY(const std::size_t lent, body_->lend(size_max, take));
+    given_ += lent;
+    return lent;
+  }
+
+ private:
+  std::unique_ptr<http::Body> body_;
+  const About about_;
+  Clock& clock_;
+  Log& log_;
+  std::uint64_t given_ = 0;
+};
+
+}  // namespace
+
 void DownloadRoute::add_routes(http::Router& router) {
   router.add("GET", kDownloadRoute, [this](http::Request& request) -> net::awaitable<http::Response> {
     http::Response response = co_await serve(request);
@@ -57,8 +113,16 @@ net::awaitable<Result<http::Response>> DownloadRoute::answer(http::Request& requ
         http::ByteRange{.first = opened->first, .last = opened->last}.content_range(opened->total));
   }
   // Whoever continues behind the first byte took a place when it began.
-  response.body = std::make_unique<LimitedBody>(std::move(opened->body), site_,
-                                                admission_.begin_download(opened->first == 0));
+  auto limited = std::make_unique<LimitedBody>(std::move(opened->body), site_,
+                                               admission_.begin_download(opened->first == 0));
+  response.body = std::make_unique<ReportedBody>(std::move(limited),
+                                                 ReportedBody::About{.request = request.id,
+                                                                     .peer = request.peer,
+                                                                     .key = to_text(*key),
+                                                                     .first = opened->first,
+                                                                     .total = opened->total,
+                                                                     .begun = clock_.now()},
+                                                 clock_, log_);
   co_return response;
 }
 

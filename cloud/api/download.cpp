@@ -63,16 +63,18 @@ class ReportedBody final : public http::Body {
 }  // namespace
 
 void DownloadRoute::add_routes(http::Router& router) {
-  router.add("GET", kDownloadRoute, [this](http::Request& request) { return serve(request); });
+  router.add("GET", kDownloadRoute,
+             [this](http::Request& request) { return serve(request, request.parameter("deployment")); });
+  router.add("GET", kGatewayDownloadRoute, [this](http::Request& request) { return serve(request, ""); });
 }
 
-net::awaitable<http::Response> DownloadRoute::serve(http::Request& request) {
+net::awaitable<http::Response> DownloadRoute::serve(http::Request& request, std::string deployment) {
   const bool is_ranged = request.headers.find("Range").has_value();
-  auto answered = co_await answer(request);
+  auto answered = co_await answer(request, deployment);
   if (answered) co_return *std::move(answered);
   const Error& error = answered.error();
   log_.warn("download.refused", {{"request", request.id},
-                                 {"deployment", request.parameter("deployment")},
+                                 {"deployment", deployment},
                                  {"artifact", request.parameter("artifact")},
                                  {"ranged", is_ranged},
                                  {"error", error.what}});
@@ -80,11 +82,11 @@ net::awaitable<http::Response> DownloadRoute::serve(http::Request& request) {
   co_return http::error_answer(error, request);
 }
 
-net::awaitable<Result<http::Response>> DownloadRoute::answer(http::Request& request) {
+net::awaitable<Result<http::Response>> DownloadRoute::answer(http::Request& request, std::string deployment) {
   const auto range_field = request.headers.find("Range");
   const LinkCheck link = links_.verify(request.method, request.target, clock_.wall());
   POSTERN_CO_CHECK(admit_link(link, range_field.has_value()));
-  POSTERN_CO_TRY(const Item item, co_await find(request));
+  POSTERN_CO_TRY(const Item item, co_await find(request.parameter("artifact"), deployment));
   if (link.verdict == LinkVerdict::expired && !item.is_open) {
     co_return rejected(Reason::forbidden, "URL expired");
   }
@@ -112,28 +114,29 @@ net::awaitable<Result<http::Response>> DownloadRoute::answer(http::Request& requ
     co_return response;
   }
   POSTERN_CO_TRY(Place place, co_await gateways_.place_of(device_api::arrival_of(request)));
-  response.body =
-      std::make_unique<ReportedBody>(*std::move(body),
-                                     ReportedBody::About{.request = request.id,
-                                                         .deployment = request.parameter("deployment"),
-                                                         .artifact = item.artifact.id,
-                                                         .gateway = std::move(place.gateway_name),
-                                                         .peer = request.peer,
-                                                         .first = first},
-                                     log_);
+  response.body = std::make_unique<ReportedBody>(*std::move(body),
+                                                 ReportedBody::About{.request = request.id,
+                                                                     .deployment = std::move(deployment),
+                                                                     .artifact = item.artifact.id,
+                                                                     .gateway = std::move(place.gateway_name),
+                                                                     .peer = request.peer,
+                                                                     .first = first},
+                                                 log_);
   co_return response;
 }
 
-net::awaitable<Result<DownloadRoute::Item>> DownloadRoute::find(const http::Request& request) {
+net::awaitable<Result<DownloadRoute::Item>> DownloadRoute::find(std::string artifact_id,
+                                                                std::string deployment_id) {
   std::optional<Artifact> artifact;
   std::optional<Deployment> deployment;
   POSTERN_CO_CHECK(co_await store_.read([&](const ReadTx& tx) -> Status {
-    POSTERN_TRY(artifact, tx.artifacts().find(request.parameter("artifact")));
-    POSTERN_TRY(deployment, tx.deployments().find(request.parameter("deployment")));
+    POSTERN_TRY(artifact, tx.artifacts().find(artifact_id));
+    if (deployment_id.empty()) return {};
+    POSTERN_TRY(deployment, tx.deployments().find(deployment_id));
     return {};
   }));
-  if (!artifact || !deployment) co_return not_found("Resource not found");
-  co_return Item{.artifact = *std::move(artifact), .is_open = !deployment->finished.has_value()};
+  if (!artifact || (!deployment && !deployment_id.empty())) co_return not_found("Resource not found");
+  co_return Item{.artifact = *std::move(artifact), .is_open = deployment && !deployment->finished};
 }
 
 }  // namespace postern::cloud

@@ -11,7 +11,8 @@ namespace postern::cloud {
 
 /// A first GET is answered with 200 and the length, or an error. A ranged GET is answered with 206 and the
 /// exact range, or the connection is closed: a client that was cut off and gets anything else is stuck for
-/// good. The end of every body is logged, "download.served", with what of it the connection took.
+/// good. The end of every body is logged, "download.served", with what of it the connection took. A link
+/// that a gateway was given belongs to no deployment; when it has expired the gateway asks for another.
 class DownloadRoute {
  public:
   DownloadRoute(Store& store, BlobDirectory& blobs, const LinkSigner& links, GatewayRegistry& gateways,
@@ -28,11 +29,11 @@ class DownloadRoute {
  private:
   struct Item {
     Artifact artifact;
-    bool is_open = false;  ///< the deployment is not finished
+    bool is_open = false;  ///< there is a deployment, and it is not finished
   };
-  net::awaitable<http::Response> serve(http::Request& request);
-  net::awaitable<Result<http::Response>> answer(http::Request& request);
-  net::awaitable<Result<Item>> find(const http::Request& request);
+  net::awaitable<http::Response> serve(http::Request& request, std::string deployment);
+  net::awaitable<Result<http::Response>> answer(http::Request& request, std::string deployment);
+  net::awaitable<Result<Item>> find(std::string artifact_id, std::string deployment_id);
 
   Store& store_;
   BlobDirectory& blobs_;

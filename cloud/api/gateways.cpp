@@ -5,6 +5,7 @@
 #include "cloud/api/preauthorization.hpp"
 #include "shared/device_api/server.hpp"
 #include "shared/http/answer.hpp"
+#include "shared/http/url.hpp"
 
 namespace postern::cloud {
 namespace {
@@ -37,6 +38,8 @@ http::Response answer_to(const VouchingOutcome& outcome, const http::Request& re
 
 void GatewayRoutes::add_routes(http::Router& router) {
   router.add("POST", "/api/gateways/v1/preauthorizations", for_gateways(&GatewayRoutes::preauthorize));
+  router.add("GET", "/api/gateways/v1/artifacts", for_gateways(&GatewayRoutes::find_artifacts));
+  router.add("GET", "/api/gateways/v1/artifacts/{id}", for_gateways(&GatewayRoutes::show_artifact));
 }
 
 http::Handler GatewayRoutes::for_gateways(GatewayHandler handler) {
@@ -82,6 +85,42 @@ GatewayRoutes::Answer GatewayRoutes::preauthorize(http::Request& request, const 
                                                  {"site", gateway.site},
                                                  {"decision", to_string(outcome.vouching)}});
   co_return answer_to(outcome, request);
+}
+
+json::object GatewayRoutes::describe(const Artifact& artifact) const {
+  CloudPlane::SignedLink link = plane_.sign(download_path(artifact.id));
+  return {
+      {"id", artifact.id},
+      {"name", artifact.name},
+      {"device_types_compatible", json::array(artifact.device_types.begin(), artifact.device_types.end())},
+      {"size", artifact.size_bytes},
+      {"sha256", to_hex(artifact.digest)},
+      {"uri", std::move(link.uri)},
+      {"expire", to_rfc3339(link.expires)}};
+}
+
+GatewayRoutes::Answer GatewayRoutes::find_artifacts(http::Request& request, const Place& /*gateway*/) {
+  POSTERN_CO_TRY(const auto parameters, http::parse_query(request.query));
+  const auto name = http::find_parameter(parameters, "name");
+  if (!name || name->empty()) co_return invalid("the parameter name is missing");
+  std::vector<Artifact> found;
+  POSTERN_CO_CHECK(co_await store_.read([&](const ReadTx& tx) -> Status {
+    POSTERN_TRY(found, tx.artifacts().release(*name));
+    return {};
+  }));
+  json::array answer;
+  for (const Artifact& artifact : found) answer.push_back(describe(artifact));
+  co_return http::json_answer(200, answer);
+}
+
+GatewayRoutes::Answer GatewayRoutes::show_artifact(http::Request& request, const Place& /*gateway*/) {
+  std::optional<Artifact> found;
+  POSTERN_CO_CHECK(co_await store_.read([&](const ReadTx& tx) -> Status {
+    POSTERN_TRY(found, tx.artifacts().find(request.parameter("id")));
+    return {};
+  }));
+  if (!found) co_return not_found("Resource not found");
+  co_return http::json_answer(200, describe(*found));
 }
 
 }  // namespace postern::cloud

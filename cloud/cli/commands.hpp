@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "cloud/cli/api_client.hpp"
-#include "shared/cli/progress.hpp"
 #include "shared/async/pool.hpp"
 #include "shared/base/random.hpp"
+#include "shared/cli/progress.hpp"
 
 namespace postern::cli {
 

@@ -4,9 +4,9 @@
 
 #include "cloud/cli/commands.hpp"
 #include "cloud/cli/json_text.hpp"
+#include "shared/base/text.hpp"
 #include "shared/cli/progress.hpp"
 #include "shared/cli/table.hpp"
-#include "shared/base/text.hpp"
 #include "shared/http/url.hpp"
 #include "shared/io/file.hpp"
 

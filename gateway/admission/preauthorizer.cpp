@@ -11,22 +11,8 @@ namespace json = boost::json;
 
 constexpr std::size_t kAnswerBytesMax = 1 << 20;
 
-http::Request post_json(std::string target, std::string body) {
-  http::Request request;
-  request.method = "POST";
-  request.target = std::move(target);
-  request.headers.set("Content-Type", "application/json");
-  request.body = std::make_unique<http::TextBody>(std::move(body));
-  return request;
-}
-
 json::object describe(const AuthRequest& device) {
   return {{"identity_data", device.identity.attributes}, {"pubkey", device.public_key_pem}};
-}
-
-Error unexpected(std::string_view call, int status, std::string_view answer) {
-  return transient(
-      fmt::format("upstream answered {} to {}: {}", status, call, answer.substr(0, std::size_t{200})));
 }
 
 /// Whether a key of a known identity may be added by force: nobody has accepted or rejected the identity
@@ -40,62 +26,22 @@ bool may_force(std::string_view conflict_body) {
 
 }  // namespace
 
-std::string ManagementPreauthorizer::token() {
-  const std::lock_guard lock(mutex_);
-  return token_;
-}
-
-void ManagementPreauthorizer::set_token(std::string token) {
-  const std::lock_guard lock(mutex_);
-  token_ = std::move(token);
-}
-
-net::awaitable<Result<std::string>> ManagementPreauthorizer::log_in() {
-  auto request = post_json("/api/management/v1/useradm/auth/login", "");
-  request.headers.set("Authorization",
-                      "Basic " + to_base64(as_bytes(fmt::format("{}:{}", user_, password_))));
-  POSTERN_CO_TRY(auto response, co_await upstream_.send(std::move(request)));
-  POSTERN_CO_TRY(std::string body, co_await http::read_all(*response.body, kAnswerBytesMax));
-  if (response.status == 401) {
-    co_return unauthorized(
-        fmt::format("the upstream refuses the user \"{}\": check MenderUsername and MenderPassword", user_));
-  }
-  if (response.status != 200) co_return unexpected("the log-in", response.status, body);
-  log_.info("upstream.logged_in", {{"user", user_}});
-  set_token(body);
-  co_return body;
-}
-
-net::awaitable<Result<http::Response>> ManagementPreauthorizer::post(std::string body) {
-  std::string bearer = token();
-  bool is_fresh = false;
-  for (;;) {
-    if (bearer.empty()) {
-      POSTERN_CO_TRY(bearer, co_await log_in());
-      is_fresh = true;
-    }
-    auto request = post_json("/api/management/v2/devauth/devices", body);
-    request.headers.set("Authorization", "Bearer " + bearer);
-    POSTERN_CO_TRY(auto response, co_await upstream_.send(std::move(request)));
-    if (response.status != 401 || is_fresh) co_return response;
-    POSTERN_CO_CHECK(co_await http::read_all(*response.body, kAnswerBytesMax));
-    bearer.clear();
-  }
+net::awaitable<Result<ManagementSession::Answer>> ManagementPreauthorizer::post(std::string body) {
+  return session_.send(
+      [body = std::move(body)] { return post_json("/api/management/v2/devauth/devices", body); });
 }
 
 net::awaitable<Result<Preauthorization>> ManagementPreauthorizer::preauthorize(const AuthRequest& device,
                                                                                bool is_ours) {
   json::object description = describe(device);
-  POSTERN_CO_TRY(auto response, co_await post(json::serialize(description)));
-  POSTERN_CO_TRY(std::string body, co_await http::read_all(*response.body, kAnswerBytesMax));
-  if (response.status == 409 && (is_ours || may_force(body))) {
+  POSTERN_CO_TRY(auto answer, co_await post(json::serialize(description)));
+  if (answer.status == 409 && (is_ours || may_force(answer.body))) {
     description["force"] = true;
-    POSTERN_CO_TRY(response, co_await post(json::serialize(description)));
-    POSTERN_CO_TRY(body, co_await http::read_all(*response.body, kAnswerBytesMax));
+    POSTERN_CO_TRY(answer, co_await post(json::serialize(description)));
   }
-  if (response.status == 201) co_return Preauthorization::granted;
-  if (response.status == 409) co_return Preauthorization::conflict;
-  co_return unexpected("a preauthorization", response.status, body);
+  if (answer.status == 201) co_return Preauthorization::granted;
+  if (answer.status == 409) co_return Preauthorization::conflict;
+  co_return unexpected_answer("a preauthorization", answer.status, answer.body);
 }
 
 net::awaitable<Result<Preauthorization>> CertificatePreauthorizer::preauthorize(const AuthRequest& device,
@@ -113,7 +59,7 @@ net::awaitable<Result<Preauthorization>> CertificatePreauthorizer::preauthorize(
     case 401:
       co_return unauthorized("the upstream does not accept this gateway's certificate");
     default:
-      co_return unexpected("a preauthorization", response.status, body);
+      co_return unexpected_answer("a preauthorization", response.status, body);
   }
 }
 

@@ -2,11 +2,9 @@
 // (device-protocol 8.6).
 #pragma once
 
-#include <mutex>
 #include <string>
 
-#include "gateway/upstream/upstream.hpp"
-#include "shared/base/log.hpp"
+#include "gateway/upstream/management.hpp"
 #include "shared/device_api/plane.hpp"
 
 namespace postern::gateway {
@@ -30,24 +28,14 @@ class Preauthorizer {
 /// Through the public management API, as an operator with a name and a password: for any Mender server.
 class ManagementPreauthorizer final : public Preauthorizer {
  public:
-  ManagementPreauthorizer(Upstream& upstream, Log& log, std::string user, std::string password)
-      : upstream_(upstream), log_(log), user_(std::move(user)), password_(std::move(password)) {}
+  explicit ManagementPreauthorizer(ManagementSession& session) : session_(session) {}
 
   net::awaitable<Result<Preauthorization>> preauthorize(const AuthRequest& device, bool is_ours) override;
 
  private:
-  net::awaitable<Result<std::string>> log_in();
-  /// POSTs with a token that is made or renewed when needed.
-  net::awaitable<Result<http::Response>> post(std::string body);
-  std::string token();
-  void set_token(std::string token);
+  net::awaitable<Result<ManagementSession::Answer>> post(std::string body);
 
-  Upstream& upstream_;
-  Log& log_;
-  const std::string user_;
-  const std::string password_;
-  std::mutex mutex_;
-  std::string token_;
+  ManagementSession& session_;
 };
 
 /// With the gateway's own certificate, at postern-cloud, which applies the rules of decision 13 itself.

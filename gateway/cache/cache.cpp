@@ -1,18 +1,32 @@
 #include "gateway/cache/cache.hpp"
 
+#include <set>
+
 #include "gateway/cache/reader.hpp"
+#include "shared/http/message.hpp"
 
 namespace postern::gateway {
 namespace {
 
 /// Entries kept while nobody reads them: each holds the digests of an artifact's parts.
 constexpr std::size_t kIdleEntriesMax = 64;
-constexpr Duration kUnwind = std::chrono::seconds(5);
+/// Of an artifact that is not kept and has to be verified before anybody gets it.
+constexpr std::size_t kVerifiedInMemoryMax = 16 << 20;
+
+/// Which artifacts count as verified depends on the keys.
+std::string policy_of(std::span<const PublicKey> keys) {
+  if (keys.empty()) return {};
+  std::set<std::vector<std::byte>> sorted;
+  for (const PublicKey& key : keys) sorted.insert(key.to_der());
+  Sha256 hash;
+  for (const auto& der : sorted) hash.update(der);
+  return std::string(as_text(hash.finish()));
+}
 
 }  // namespace
 
 Cache::Cache(Source& source, Catalog& catalog, ChunkStore* chunks, Pool& pool, Metrics& metrics, Clock& clock,
-             Log& log, const net::any_io_executor& executor)
+             Log& log, const net::any_io_executor& executor, CacheOptions options)
     : source_(source),
       catalog_(catalog),
       chunks_(chunks),
@@ -21,21 +35,49 @@ Cache::Cache(Source& source, Catalog& catalog, ChunkStore* chunks, Pool& pool, M
       clock_(clock),
       log_(log),
       executor_(executor),
-      scope_(executor, log) {}
+      options_(std::move(options)),
+      policy_(policy_of(options_.keys)),
+      scope_(executor, log) {
+  if (chunks_ == nullptr) return;
+  evictor_ = std::make_unique<Evictor>(
+      catalog_, *chunks_, pool_, metrics_, log_, options_.keep_last,
+      [this](const ArtifactKey& key) { return is_busy(key); },
+      [this](const ArtifactKey& key) { return retire(key); });
+  scrubber_ =
+      std::make_unique<Scrubber>(*chunks_, catalog_, pool_, metrics_, clock_, log_, options_.scrub_interval,
+                                 [this](const Digest& chunk) { return repair(chunk); });
+  add_metrics();
+}
 
 Cache::~Cache() = default;
 
 net::awaitable<Result<OpenedArtifact>> Cache::open(ArtifactKey key, std::optional<std::string> range_field) {
   POSTERN_CO_TRY(const auto artifact, catalog_.find(key));
   if (!artifact) co_return not_found("Resource not found");
-  if (artifact->is_private || chunks_ == nullptr)
-    co_return co_await pass_through(key, std::move(range_field));
-  POSTERN_CO_TRY(const auto entry, entry_for(*artifact));
-  ensure_fill(entry);
-  if (!entry->size().first && !entry->is_filling() && !entry->refusal()) {
+  if (artifact->is_private || chunks_ == nullptr) {
+    if (options_.is_verified_only) co_return co_await pass_verified(key, std::move(range_field));
     co_return co_await pass_through(key, std::move(range_field));
   }
-  POSTERN_CO_TRY(const std::uint64_t total, co_await size_of(entry));
+  if (artifact->quarantine) {
+    POSTERN_CO_CHECK(retry(*artifact));
+    co_return corrupt(fmt::format("the artifact is in quarantine: {}", artifact->quarantine->reason));
+  }
+  POSTERN_CO_TRY(auto seat, entry_for(*artifact));
+  co_return co_await open_entry(std::move(seat), std::move(range_field));
+}
+
+net::awaitable<Result<OpenedArtifact>> Cache::open_entry(SeatPtr seat,
+                                                         std::optional<std::string> range_field) {
+  const std::shared_ptr<Entry> entry(seat, seat->entry());
+  count_opening(*entry);
+  ensure_fill(entry->shared_from_this(), FillClass::interactive);
+  catalog_.note_used(entry->key());
+  if (options_.is_verified_only) {
+    if (!entry->is_verified()) co_return transient("the artifact is not verified yet");
+  } else if (!entry->size().first && !entry->is_filling() && !entry->refusal()) {
+    co_return co_await pass_through(entry->key(), std::move(range_field));
+  }
+  POSTERN_CO_TRY(const std::uint64_t total, co_await size_of(seat));
   const auto wanted = http::parse_range(range_field, total);
   if (wanted.present && !wanted.range) co_return invalid("range cannot be satisfied");
   const http::ByteRange range = wanted.range.value_or(http::ByteRange{.first = 0, .last = total - 1});
@@ -50,16 +92,27 @@ net::awaitable<Result<OpenedArtifact>> Cache::open(ArtifactKey key, std::optiona
       .is_ranged = wanted.present};
 }
 
-net::awaitable<Result<std::uint64_t>> Cache::size_of(std::shared_ptr<Entry> entry) {
+void Cache::count_opening(const Entry& entry) {
+  if (entry.is_complete()) {
+    ++metrics_.cache_hits;
+  } else if (entry.is_filling()) {
+    ++metrics_.cache_joined;
+  } else {
+    ++metrics_.cache_misses;
+  }
+}
+
+net::awaitable<Result<std::uint64_t>> Cache::size_of(SeatPtr seat) {
+  Entry& entry = *seat->entry();
   const SteadyTime give_up = clock_.now() + kReaderWaitMax;
   for (;;) {
-    const auto [size, generation] = entry->size();
-    if (auto refusal = entry->refusal()) co_return *std::move(refusal);
+    const auto [size, generation] = entry.size();
+    if (auto refusal = entry.refusal()) co_return *std::move(refusal);
     if (size) co_return *size;
-    if (!entry->is_filling() || clock_.now() >= give_up) {
+    if (!entry.is_filling() || clock_.now() >= give_up) {
       co_return transient("the upstream does not give out the artifact");
     }
-    co_await entry->changed(generation);
+    co_await entry.changed(generation);
   }
 }
 
@@ -81,67 +134,123 @@ net::awaitable<Result<OpenedArtifact>> Cache::pass_through(ArtifactKey key,
                            .is_ranged = range_field.has_value()};
 }
 
-Result<std::shared_ptr<Entry>> Cache::entry_for(const CachedArtifact& artifact) {
+net::awaitable<Result<OpenedArtifact>> Cache::pass_verified(ArtifactKey key,
+                                                            std::optional<std::string> range_field) {
+  ++metrics_.pass_throughs;
+  POSTERN_CO_TRY(auto stream, co_await source_.open(key, 0, std::nullopt));
+  POSTERN_CO_TRY(std::string all, co_await http::read_all(*stream.body, kVerifiedInMemoryMax));
+  POSTERN_CO_CHECK(co_await pool_.run([&]() -> Status {
+    ArtifactSummary summary;
+    ArtifactReader reader({.keys = options_.keys, .require_signature = !options_.keys.empty()}, summary);
+    POSTERN_CHECK(reader.feed(as_bytes(all)));
+    return reader.finish();
+  }));
+  const std::uint64_t total = all.size();
+  const auto wanted = http::parse_range(range_field, total);
+  if (wanted.present && !wanted.range) co_return invalid("range cannot be satisfied");
+  const http::ByteRange range = wanted.range.value_or(http::ByteRange{.first = 0, .last = total - 1});
+  co_return OpenedArtifact{
+      .body = std::make_unique<http::TextBody>(all.substr(range.first, range.last + 1 - range.first)),
+      .first = range.first,
+      .last = range.last,
+      .total = total,
+      .is_ranged = wanted.present};
+}
+
+Result<Cache::SeatPtr> Cache::entry_for(const CachedArtifact& artifact) {
   const std::lock_guard lock(mutex_);
-  if (const auto until = refused_until_.find(artifact.key); until != refused_until_.end()) {
-    if (clock_.now() < until->second) {
-      return corrupt("what the upstream gave out was refused a moment ago");
-    }
-    refused_until_.erase(until);
+  if (const auto known = entries_.find(artifact.key); known != entries_.end()) {
+    // One that was refused stays until that is on record.
+    const bool is_current = known->second->revision() == artifact.revision ||
+                            (known->second->refusal() && known->second->is_filling());
+    if (is_current) return std::make_shared<Entry::Seat>(known->second);
+    // Whoever still reads it goes on with what was opened.
+    known->second->abandon();
   }
-  if (const auto known = entries_.find(artifact.key); known != entries_.end()) return known->second;
-  auto entry = std::make_shared<Entry>(artifact.key, artifact.name);
+  auto entry = std::make_shared<Entry>(
+      artifact.key, artifact.name,
+      EntryOptions{
+          .revision = artifact.revision,
+          .is_strict = options_.is_verified_only,
+          .on_loss = [this](Entry& lost) { ensure_fill(lost.shared_from_this(), FillClass::interactive); }});
   if (artifact.size_bytes > 0) {
     POSTERN_TRY(const auto segments, catalog_.segments_of(artifact.key));
-    entry->load(artifact.size_bytes, artifact.digest.has_value(), segments);
+    entry->load(artifact.size_bytes, artifact.digest && artifact.policy == policy_, segments);
   }
   if (entries_.size() >= kIdleEntriesMax) {
-    std::erase_if(entries_, [](const auto& pair) { return pair.second.use_count() == 1; });
+    std::erase_if(entries_,
+                  [](const auto& pair) { return pair.second->readers() == 0 && !pair.second->is_filling(); });
   }
   entries_[artifact.key] = entry;
-  return entry;
+  return std::make_shared<Entry::Seat>(std::move(entry));
 }
 
-void Cache::ensure_fill(const std::shared_ptr<Entry>& entry) {
-  if (entry->is_complete() || entry->refusal()) return;
-  if (fills_ >= kFillsMax || clock_.now() < no_room_until_.load() || !entry->begin_fill()) return;
-  ++fills_;
-  ++metrics_.cache_fills;
-  if (!scope_.spawn(executor_, "cache.fill", run_fill(entry))) {
-    entry->end_fill();
-    --fills_;
-  }
-}
-
-net::awaitable<void> Cache::run_fill(std::shared_ptr<Entry> entry) {
-  // However the fill ends, readers are told, or they would wait for ever.
-  struct End {
-    Cache& cache;
-    Entry& entry;
-    ~End() {
-      entry.end_fill();
-      --cache.fills_;
-    }
-  } const end{*this, *entry};
-  Fill fill({.source = source_,
-             .catalog = catalog_,
-             .chunks = *chunks_,
-             .pool = pool_,
-             .clock = clock_,
-             .log = log_},
-            entry);
-  co_await fill.run();
-  if (fill.found_no_room()) no_room_until_ = clock_.now() + kNoRoomTime;
-  if (!entry->refusal()) co_return;
-  ++metrics_.cache_refusals;
+std::shared_ptr<Entry> Cache::peek(const ArtifactKey& key) const {
   const std::lock_guard lock(mutex_);
-  entries_.erase(entry->key());
-  refused_until_[entry->key()] = clock_.now() + kRefusalTime;
+  const auto found = entries_.find(key);
+  return found == entries_.end() ? nullptr : found->second;
 }
 
-net::awaitable<Status> Cache::stop() {
-  scope_.stop(net::cancellation_type::terminal);
-  co_return co_await scope_.join(clock_, kUnwind);
+Result<bool> Cache::want(const ArtifactKey& key) {
+  POSTERN_TRY(const auto artifact, catalog_.find(key));
+  // What is private is verified when it is fetched.
+  if (!artifact || artifact->is_private || chunks_ == nullptr) return true;
+  if (artifact->quarantine) {
+    POSTERN_CHECK(retry(*artifact));
+    return false;
+  }
+  const auto known = peek(key);
+  if (known && known->revision() == artifact->revision && known->refusal()) return false;
+  if (!options_.is_verified_only) return true;
+  POSTERN_TRY(const auto seat, entry_for(*artifact));
+  const auto entry = seat->entry()->shared_from_this();
+  const bool is_filling = ensure_fill(entry, FillClass::interactive);
+  if (entry->is_verified()) return true;
+  if (!is_filling) {
+    // In its turn, then.
+    if (auto queued = prefetch(key); !queued) log_.warn("cache.not_wanted", {{"error", queued.error().what}});
+  }
+  return false;
+}
+
+Status Cache::retry(const CachedArtifact& artifact) {
+  if (!artifact.quarantine->retry || clock_.wall() < *artifact.quarantine->retry) return {};
+  POSTERN_TRY(const auto seat, entry_for(artifact));
+  ensure_fill(seat->entry()->shared_from_this(), FillClass::interactive);
+  return {};
+}
+
+bool Cache::is_busy(const ArtifactKey& key) const {
+  const auto entry = peek(key);
+  return entry && (entry->readers() > 0 || entry->is_filling());
+}
+
+bool Cache::retire(const ArtifactKey& key) {
+  const std::lock_guard lock(mutex_);
+  const auto found = entries_.find(key);
+  if (found == entries_.end()) return true;
+  if (found->second->readers() > 0 || found->second->is_filling()) return false;
+  entries_.erase(found);
+  return true;
+}
+
+void Cache::add_metrics() {
+  metrics_.collect([this](Scrape& scrape) {
+    const auto usage = chunks_->usage();
+    scrape.gauge("postern_gateway_cache_used_bytes", "Size of the cache's files.", usage.file_bytes);
+    scrape.gauge("postern_gateway_cache_live_bytes", "Of that, what holds parts of artifacts.",
+                 usage.live_bytes);
+    scrape.gauge("postern_gateway_cache_quota_bytes", "What the cache's files may take.", usage.bytes_max);
+    scrape.gauge("postern_gateway_cache_chunks", "Parts of artifacts that are stored.", usage.chunks);
+    scrape.counter("postern_gateway_cache_chunks_rotten_total",
+                   "Stored parts that were found to be other than they should be.", usage.rotten);
+    constexpr std::string_view kRunning = "postern_gateway_cache_fills_running";
+    constexpr std::string_view kRunningHelp = "Fills that run now, by whether somebody waits for them.";
+    scrape.gauge(kRunning, kRunningHelp, interactive_.load(), {{"class", "interactive"}});
+    scrape.gauge(kRunning, kRunningHelp, background_.load(), {{"class", "background"}});
+    const std::lock_guard lock(mutex_);
+    scrape.gauge("postern_gateway_cache_prefetches", "Prefetches that wait or run.", prefetches_.size());
+  });
 }
 
 }  // namespace postern::gateway

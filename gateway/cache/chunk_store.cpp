@@ -3,15 +3,21 @@
 #include <charconv>
 #include <filesystem>
 
+#include "shared/base/fault_point.hpp"
+
 namespace postern::gateway {
 namespace {
 
 constexpr Table kChunks{"chunks"};  ///< SHA-256 -> bytes
+constexpr Table kTurns{"turns"};    ///< one row that is written to have a commit, see remove_from()
+constexpr std::string_view kTurnKey = "turn";
 constexpr std::string_view kSegmentPrefix = "segment-";
-/// A segment that was read so recently is being served.
-constexpr Duration kServingTime = std::chrono::seconds(30);
 /// What LMDB needs beside the values: pages of the tree, those that a commit frees, and some to begin with.
 constexpr std::uint64_t kOverheadBytes = 2 << 20;
+/// After a write for which there should have been room.
+constexpr Duration kFullTime = std::chrono::minutes(1);
+/// Chunks that one commit removes: LMDB notes each of their pages.
+constexpr std::size_t kRemoveCount = 128;
 
 std::optional<std::uint32_t> number_of(std::string_view name) {
   if (!name.starts_with(kSegmentPrefix)) return std::nullopt;
@@ -22,13 +28,44 @@ std::optional<std::uint32_t> number_of(std::string_view name) {
   return number;
 }
 
+/// What a chunk takes of a segment: whole pages, with the head of the first.
+std::uint64_t pages_of(std::size_t bytes) {
+  return (bytes + 16 + 4095) / 4096 * 4096;
+}
+
 void remove_tree(const std::string& path, Log& log) {
   std::error_code error;
   std::filesystem::remove_all(path, error);
   if (error) log.warn("cache.segment_not_removed", {{"path", path}, {"error", error.message()}});
 }
 
+Error gone(const Digest& digest) {
+  return not_found(fmt::format("chunk {} is not in the cache", to_hex(digest)));
+}
+
+Error has_rotted(const Digest& digest) {
+  return corrupt(fmt::format("chunk {} is not what it should be", to_hex(digest)));
+}
+
 }  // namespace
+
+ChunkStore::Hold::Hold(ChunkStore& store, std::vector<Digest> digests)
+    : store_(&store), digests_(std::move(digests)) {
+  const std::unique_lock lock(store_->mutex_);
+  for (const Digest& digest : digests_) ++store_->holds_[digest];
+}
+
+ChunkStore::Hold::~Hold() {
+  const std::unique_lock lock(store_->mutex_);
+  for (const Digest& digest : digests_) {
+    const auto found = store_->holds_.find(digest);
+    if (--found->second == 0) store_->holds_.erase(found);
+  }
+}
+
+ChunkStore::Hold ChunkStore::hold(std::vector<Digest> digests) {
+  return {*this, std::move(digests)};
+}
 
 Result<std::unique_ptr<ChunkStore>> ChunkStore::open(ChunkStoreOptions options, Clock& clock, Log& log) {
   POSTERN_CHECK(open_directory(options.directory));  // makes it
@@ -51,6 +88,7 @@ Result<std::unique_ptr<ChunkStore>> ChunkStore::open(ChunkStoreOptions options, 
       remove_tree(store->path_of(number), log);
     }
   }
+  store->unlink_empty();
   return store;
 }
 
@@ -58,18 +96,39 @@ std::string ChunkStore::path_of(std::uint32_t number) const {
   return fmt::format("{}/{}{:06}", options_.directory, kSegmentPrefix, number);
 }
 
-Result<std::shared_ptr<ChunkStore::Segment>> ChunkStore::open_segment(std::uint32_t number) {
-  POSTERN_TRY(auto database, open_lmdb_database({.path = path_of(number),
-                                                 .size_bytes_max = options_.segment_bytes,
-                                                 .tables = {kChunks},
-                                                 .group_bytes_max = 64 << 20,
-                                                 // Copies megabytes, and nobody waits behind it but the fill.
-                                                 .closure_time_max = std::chrono::seconds(1)},
-                                                clock_, log_));
+Result<ChunkStore::SegmentPtr> ChunkStore::open_segment(std::uint32_t number) {
+  POSTERN_TRY(auto database,
+              options_.open_database({.path = path_of(number),
+                                      .size_bytes_max = options_.segment_bytes,
+                                      .tables = {kChunks, kTurns},
+                                      .group_bytes_max = 64 << 20,
+                                      // Copies megabytes, and nobody waits behind it but the fill.
+                                      .closure_time_max = std::chrono::seconds(1)},
+                                     clock_, log_));
   auto segment = std::make_shared<Segment>();
   segment->number = number;
   segment->database = std::move(database);
+  POSTERN_CHECK(index(segment));
   return segment;
+}
+
+Status ChunkStore::index(const SegmentPtr& segment) {
+  std::map<Digest, Place> found;
+  POSTERN_CHECK(segment->database->read([&](const ReadTxn& txn) -> Status {
+    return txn.scan(kChunks, {}, [&](Bytes key, Bytes value) -> Result<bool> {
+      Digest digest;
+      if (key.size() != digest.size()) return corrupt("a key in the cache is no digest");
+      std::ranges::copy(key, digest.begin());
+      found[digest] = {.segment = segment, .bytes = static_cast<std::uint32_t>(value.size())};
+      return true;
+    });
+  }));
+  const std::unique_lock lock(mutex_);
+  for (auto& [digest, place] : found) {
+    segment->live_bytes += pages_of(place.bytes);
+    places_.try_emplace(digest, std::move(place));
+  }
+  return {};
 }
 
 ChunkStore::Segments ChunkStore::segments() const {
@@ -77,134 +136,313 @@ ChunkStore::Segments ChunkStore::segments() const {
   return segments_;
 }
 
-Result<std::size_t> ChunkStore::read(const Digest& digest, std::size_t offset, MutableBytes out) const {
-  for (const auto& segment : segments()) {
-    std::optional<std::size_t> count;
-    POSTERN_CHECK(segment->database->read([&](const ReadTxn& txn) -> Status {
-      POSTERN_TRY(const auto value, txn.get(kChunks, digest));
-      if (!value) return {};
-      if (offset > value->size()) return corrupt("a chunk is shorter than its artifact says");
-      const Bytes part = value->subspan(offset, std::min(out.size(), value->size() - offset));
-      std::ranges::copy(part, out.begin());
-      count = part.size();
-      return {};
-    }));
-    if (!count) continue;
-    segment->last_read = clock_.now().time_since_epoch().count();
-    return *count;
+Status ChunkStore::view(const Digest& digest, const std::function<void(Bytes)>& use) const {
+  std::shared_ptr<Database> database;
+  {
+    const std::shared_lock lock(mutex_);
+    const auto place = places_.find(digest);
+    if (place == places_.end()) return gone(digest);
+    if (place->second.is_rotten) return has_rotted(digest);
+    database = place->second.segment->database;
   }
-  return not_found(fmt::format("chunk {} is not in the cache", to_hex(digest)));
+  return database->read([&](const ReadTxn& txn) -> Status {
+    POSTERN_TRY(const auto value, txn.get(kChunks, digest));
+    if (!value) return gone(digest);
+    use(*value);
+    return {};
+  });
+}
+
+Result<std::size_t> ChunkStore::read(const Digest& digest, std::size_t offset, MutableBytes out) const {
+  std::size_t count = 0;
+  POSTERN_CHECK(view(digest, [&](Bytes bytes) {
+    const Bytes rest = bytes.subspan(std::min(offset, bytes.size()));
+    count = std::min(rest.size(), out.size());
+    std::ranges::copy(rest.first(count), out.begin());
+  }));
+  return count;
 }
 
 bool ChunkStore::contains(const Digest& digest) const {
-  return read(digest, 0, {}).has_value();
-}
-
-Status ChunkStore::view(const Digest& digest, const std::function<void(Bytes)>& use) const {
-  {
-    const std::shared_lock lock(mutex_);
-    if (rotten_.contains(digest)) return corrupt(fmt::format("chunk {} has rotted", to_hex(digest)));
-  }
-  for (const auto& segment : segments()) {
-    bool found = false;
-    POSTERN_CHECK(segment->database->read([&](const ReadTxn& txn) -> Status {
-      POSTERN_TRY(const auto value, txn.get(kChunks, digest));
-      found = value.has_value();
-      if (found) use(*value);
-      return {};
-    }));
-    if (!found) continue;
-    segment->last_read = clock_.now().time_since_epoch().count();
-    return {};
-  }
-  return not_found(fmt::format("chunk {} is not in the cache", to_hex(digest)));
+  const std::shared_lock lock(mutex_);
+  const auto place = places_.find(digest);
+  return place != places_.end() && !place->second.is_rotten;
 }
 
 bool ChunkStore::is_checked(const Digest& digest) const {
   const std::shared_lock lock(mutex_);
-  return checked_.contains(digest);
+  const auto place = places_.find(digest);
+  return place != places_.end() && place->second.is_checked;
 }
 
 Status ChunkStore::check(const Digest& digest) {
-  Digest found{};
-  POSTERN_CHECK(view(digest, [&](Bytes bytes) { found = sha256(bytes); }));
-  const std::unique_lock lock(mutex_);
-  if (found == digest) {
-    checked_.insert(digest);
-    return {};
+  {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      const auto place = places_.find(digest);
+      if (place == places_.end()) return gone(digest);
+      if (!place->second.is_being_checked) {
+        place->second.is_being_checked = true;
+        break;
+      }
+      // Somebody is at it, for milliseconds or as long as the disk takes.
+      checked_one_.wait(lock);
+      const auto now = places_.find(digest);
+      if (now != places_.end() && !now->second.is_being_checked && now->second.is_checked) return {};
+    }
   }
-  rotten_.insert(digest);
-  return corrupt(fmt::format("chunk {} has rotted", to_hex(digest)));
+  Digest actual{};
+  auto viewed = view(digest, [&](Bytes bytes) { actual = sha256(bytes); });
+  const bool is_good = viewed && actual == digest;
+  if (viewed && !is_good) viewed = has_rotted(digest);
+  {
+    const std::unique_lock lock(mutex_);
+    ++checked_;
+    if (const auto place = places_.find(digest); place != places_.end()) {
+      place->second.is_being_checked = false;
+      place->second.is_checked = is_good;
+      if (!is_good && !place->second.is_rotten) {
+        place->second.is_rotten = true;
+        ++rotten_;
+      }
+    }
+  }
+  checked_one_.notify_all();
+  if (!viewed) log_.error("cache.chunk_rotten", {{"chunk", to_hex(digest)}, {"error", viewed.error().what}});
+  return viewed;
+}
+
+std::uint64_t ChunkStore::growth_bytes() const {
+  std::uint64_t files = 0;
+  for (const auto& segment : segments()) files += segment->database->stats().used_bytes;
+  const std::uint64_t quota = options_.bytes_max - std::min(files, options_.bytes_max);
+  const auto directory = open_directory(options_.directory);
+  const auto free = directory ? (*directory)->free_bytes() : Result<std::uint64_t>(directory.error());
+  if (!free) return 0;
+  return std::min(quota, *free - std::min(*free, options_.free_bytes_min));
+}
+
+std::vector<ChunkStore::Room> ChunkStore::rooms() const {
+  const std::uint64_t growth = growth_bytes();
+  const SteadyTime now = clock_.now();
+  std::vector<Room> rooms;
+  for (const auto& segment : segments()) {
+    if (now < segment->full_until.load()) continue;
+    const auto stats = segment->database->stats();
+    const std::uint64_t limit = std::min(stats.size_bytes_max, stats.used_bytes + growth);
+    const std::uint64_t taken = segment->live_bytes + kOverheadBytes;
+    if (limit > taken) rooms.push_back({.segment = segment, .bytes = limit - taken});
+  }
+  const std::uint64_t fresh = std::min(options_.segment_bytes, growth);
+  if (fresh > kOverheadBytes) rooms.push_back({.segment = nullptr, .bytes = fresh - kOverheadBytes});
+  return rooms;
+}
+
+bool ChunkStore::has_room_for(std::uint64_t bytes) const {
+  // They share what the files may still grow by; but what is asked for is small against a segment.
+  return std::ranges::any_of(rooms(), [&](const Room& room) { return room.bytes >= bytes; });
+}
+
+ChunkStore::Usage ChunkStore::usage() const {
+  Usage usage{.bytes_max = options_.bytes_max};
+  for (const auto& segment : segments()) {
+    usage.file_bytes += segment->database->stats().used_bytes;
+    usage.live_bytes += segment->live_bytes;
+    ++usage.segments;
+  }
+  const std::shared_lock lock(mutex_);
+  usage.chunks = places_.size();
+  usage.checked = checked_;
+  usage.rotten = rotten_;
+  return usage;
 }
 
 std::vector<ChunkStore::Chunk> ChunkStore::only_new(std::vector<Chunk> chunks) const {
+  std::ranges::sort(chunks, {}, &Chunk::digest);
+  const auto same = std::ranges::unique(chunks, {}, &Chunk::digest);
+  chunks.erase(same.begin(), same.end());
   std::erase_if(chunks, [&](const Chunk& chunk) { return contains(chunk.digest); });
   return chunks;
 }
 
-net::awaitable<Status> ChunkStore::put(std::vector<Chunk> chunks, Pool& pool) {
-  chunks = co_await pool.run([&] { return only_new(std::move(chunks)); });
-  if (chunks.empty()) co_return Status{};
-  std::uint64_t bytes = 0;
-  for (const Chunk& chunk : chunks) bytes += chunk.bytes.size();
-  auto segment = co_await pool.run([&] { return segment_for(bytes); });
-  if (!segment) co_return std::move(segment).error();
-  auto written = co_await (*segment)->database->write([&](WriteTxn& txn) -> Status {
-    for (const Chunk& chunk : chunks) POSTERN_CHECK(txn.put(kChunks, chunk.digest, chunk.bytes));
-    return {};
-  });
-  (*segment)->last_read = clock_.now().time_since_epoch().count();
-  co_return written;
-}
-
-std::uint64_t ChunkStore::used_bytes() const {
-  std::uint64_t used = 0;
-  for (const auto& segment : segments()) used += segment->database->stats().used_bytes;
-  return used;
-}
-
-Status ChunkStore::check_free_space(std::uint64_t bytes) const {
-  POSTERN_TRY(const auto directory, open_directory(options_.directory));
-  POSTERN_TRY(const std::uint64_t free, directory->free_bytes());
-  if (free >= bytes + options_.free_bytes_min) return {};
-  return exhausted(fmt::format("{} has {} bytes left, of which {} are to stay free", options_.directory, free,
-                               options_.free_bytes_min));
-}
-
-Result<std::shared_ptr<ChunkStore::Segment>> ChunkStore::segment_for(std::uint64_t bytes) {
-  const std::lock_guard growing(growing_);
-  while (used_bytes() + bytes > options_.bytes_max) POSTERN_CHECK(evict_one());
-  if (!check_free_space(bytes)) {
-    POSTERN_CHECK(evict_one());
-    POSTERN_CHECK(check_free_space(bytes));
+Result<std::pair<ChunkStore::SegmentPtr, std::size_t>> ChunkStore::place_for(std::span<const Chunk> chunks) {
+  {
+    // A rotten chunk is replaced where it lies, or there would be two of it.
+    const std::shared_lock lock(mutex_);
+    const auto place = places_.find(chunks.front().digest);
+    if (place != places_.end()) return std::pair(place->second.segment, std::size_t{1});
   }
-  const Segments all = segments();
-  if (!all.empty()) {
-    const auto stats = all.back()->database->stats();
-    if (stats.used_bytes + bytes + kOverheadBytes <= stats.size_bytes_max) return all.back();
+  const auto all = rooms();
+  const auto fits = [&](const Room& room) {
+    std::uint64_t bytes = 0;
+    std::size_t count = 0;
+    for (; count < chunks.size(); ++count) {
+      bytes += pages_of(chunks[count].bytes.size());
+      if (bytes > room.bytes) break;
+    }
+    return count;
+  };
+  // The first that takes them all keeps together what is read together; else the one that takes most.
+  auto best = std::ranges::find_if(all, [&](const Room& room) { return fits(room) == chunks.size(); });
+  if (best == all.end()) best = std::ranges::max_element(all, {}, &Room::bytes);
+  if (best == all.end() || fits(*best) == 0) {
+    return exhausted(fmt::format("the cache has no room for {} chunks more", chunks.size()));
   }
-  POSTERN_TRY(auto fresh, open_segment(all.empty() ? 1 : all.back()->number + 1));
+  if (best->segment) return std::pair(best->segment, fits(*best));
+  const Segments known = segments();
+  POSTERN_TRY(auto fresh, open_segment(known.empty() ? 1 : known.back()->number + 1));
   const std::unique_lock lock(mutex_);
   segments_.push_back(fresh);
-  return fresh;
+  return std::pair(std::move(fresh), fits(*best));
 }
 
-Status ChunkStore::evict_one() {
-  const Segments all = segments();
-  const auto read_at = [](const std::shared_ptr<Segment>& segment) { return segment->last_read.load(); };
-  const auto oldest = std::ranges::min_element(all, {}, read_at);
-  const SteadyTime::rep limit = (clock_.now() - kServingTime).time_since_epoch().count();
-  if (oldest == all.end() || (read_at(*oldest) != 0 && read_at(*oldest) > limit)) {
-    return exhausted("the cache is full of what is being served");
+net::awaitable<Status> ChunkStore::write(SegmentPtr segment, std::span<const Chunk> chunks) {
+  std::uint64_t bytes = 0;
+  for (const Chunk& chunk : chunks) bytes += pages_of(chunk.bytes.size());
+  const std::uint64_t before = segment->database->stats().used_bytes;
+  const std::uint64_t expected = std::max(before, segment->live_bytes + bytes + kOverheadBytes);
+  POSTERN_CO_CHECK(co_await segment->database->write([&](WriteTxn& txn) -> Status {
+    for (const Chunk& chunk : chunks) POSTERN_CHECK(txn.put(kChunks, chunk.digest, chunk.bytes));
+    return {};
+  }));
+  // Free pages that do not lie together are of no use to a chunk: then the file grows although it need not.
+  if (segment->database->stats().used_bytes > expected) segment->full_until = clock_.now() + kFullTime;
+  const std::unique_lock lock(mutex_);
+  for (const Chunk& chunk : chunks) {
+    Place& place = places_[chunk.digest];
+    if (!place.segment) segment->live_bytes += pages_of(chunk.bytes.size());
+    place = {.segment = segment,
+             .bytes = static_cast<std::uint32_t>(chunk.bytes.size()),
+             .is_checked = true,
+             .is_being_checked = place.is_being_checked};
   }
+  co_return Status{};
+}
+
+net::awaitable<Status> ChunkStore::put(std::vector<Chunk> chunks, Pool& pool) {
+  const auto turn = co_await turns_.take();
+  chunks = only_new(std::move(chunks));
+  std::span<const Chunk> rest = chunks;
+  while (!rest.empty()) {
+    auto place = co_await pool.run([&] { return place_for(rest); });
+    if (!place) co_return std::move(place).error();
+    const auto& [segment, count] = *place;
+    if (auto written = co_await write(segment, rest.first(count)); written) {
+      rest = rest.subspan(count);
+    } else if (written.error().kind == Kind::exhausted && clock_.now() >= segment->full_until.load()) {
+      segment->full_until = clock_.now() + kFullTime;  // another may have room
+    } else {
+      co_return written;
+    }
+  }
+  co_return Status{};
+}
+
+std::vector<std::pair<ChunkStore::SegmentPtr, std::vector<Digest>>> ChunkStore::by_segment(
+    std::span<const Digest> digests) const {
+  std::map<std::uint32_t, std::pair<SegmentPtr, std::vector<Digest>>> sorted;
+  {
+    const std::shared_lock lock(mutex_);
+    for (const Digest& digest : digests) {
+      const auto place = places_.find(digest);
+      if (place == places_.end()) continue;
+      auto& [segment, here] = sorted[place->second.segment->number];
+      segment = place->second.segment;
+      here.push_back(digest);
+    }
+  }
+  std::vector<std::pair<SegmentPtr, std::vector<Digest>>> all;
+  for (auto& [number, pair] : sorted) all.push_back(std::move(pair));
+  return all;
+}
+
+Result<std::vector<Digest>> ChunkStore::only_unwanted(std::span<const Digest> digests,
+                                                      const IsReferenced& is_referenced) const {
+  std::vector<Digest> unwanted;
+  for (const Digest& digest : digests) {
+    // In this order: who lets go of a chunk refers to it by then.
+    {
+      const std::shared_lock lock(mutex_);
+      if (holds_.contains(digest)) continue;
+    }
+    POSTERN_TRY(const bool is_wanted, is_referenced(digest));
+    if (!is_wanted) unwanted.push_back(digest);
+  }
+  return unwanted;
+}
+
+net::awaitable<Status> ChunkStore::remove_from(SegmentPtr segment, std::span<const Digest> digests,
+                                               Removed& removed) {
+  POSTERN_FAULT_POINT("chunks.before_remove");
+  POSTERN_CO_CHECK(co_await segment->database->write([&](WriteTxn& txn) -> Status {
+    for (const Digest& digest : digests) POSTERN_CHECK(txn.del(kChunks, digest));
+    return {};
+  }));
+  POSTERN_FAULT_POINT("chunks.after_remove");
+  const std::unique_lock lock(mutex_);
+  for (const Digest& digest : digests) {
+    const auto place = places_.find(digest);
+    removed.chunks += 1;
+    removed.bytes += place->second.bytes;
+    segment->live_bytes -= pages_of(place->second.bytes);
+    places_.erase(place);
+  }
+  segment->full_until = SteadyTime::min();
+  co_return Status{};
+}
+
+net::awaitable<Result<ChunkStore::Removed>> ChunkStore::remove(std::vector<Digest> digests,
+                                                               IsReferenced is_referenced, Pool& pool) {
+  const auto turn = co_await turns_.take();
+  std::ranges::sort(digests);
+  const auto same = std::ranges::unique(digests);
+  digests.erase(same.begin(), same.end());
+  Removed removed;
+  for (const auto& [segment, here] : by_segment(digests)) {
+    const std::uint64_t before = removed.chunks;
+    for (std::span<const Digest> rest = here; !rest.empty();) {
+      const auto slice = rest.first(std::min(rest.size(), kRemoveCount));
+      rest = rest.subspan(slice.size());
+      const auto unwanted = co_await pool.run([&] { return only_unwanted(slice, is_referenced); });
+      if (!unwanted) co_return unwanted.error();
+      if (!unwanted->empty()) POSTERN_CO_CHECK(co_await remove_from(segment, *unwanted, removed));
+    }
+    if (removed.chunks == before) continue;
+    // LMDB uses the pages that a commit has freed after one more commit, so here is one.
+    const std::uint64_t turn_number = ++segment->turn;
+    POSTERN_CO_CHECK(co_await segment->database->write([&](WriteTxn& txn) -> Status {
+      return txn.put(kTurns, as_bytes(kTurnKey), as_bytes(std::to_string(turn_number)));
+    }));
+  }
+  removed.segments = co_await pool.run([&] { return unlink_empty(); });
+  co_return removed;
+}
+
+std::uint64_t ChunkStore::unlink_empty() {
+  std::vector<std::uint32_t> numbers;
   {
     const std::unique_lock lock(mutex_);
-    std::erase(segments_, *oldest);
+    std::erase_if(segments_, [&](const SegmentPtr& segment) {
+      if (segment->live_bytes != 0) return false;
+      numbers.push_back(segment->number);
+      return true;
+    });
   }
-  log_.info("cache.segment_evicted",
-            {{"segment", (*oldest)->number}, {"size_bytes", (*oldest)->database->stats().used_bytes}});
-  remove_tree(path_of((*oldest)->number), log_);
-  return {};
+  for (const std::uint32_t number : numbers) {
+    log_.info("cache.segment_removed", {{"segment", number}});
+    remove_tree(path_of(number), log_);
+  }
+  return numbers.size();
+}
+
+std::vector<Digest> ChunkStore::list_after(const std::optional<Digest>& digest, std::size_t count) const {
+  const std::shared_lock lock(mutex_);
+  std::vector<Digest> found;
+  for (auto place = digest ? places_.upper_bound(*digest) : places_.begin();
+       place != places_.end() && found.size() < count; ++place) {
+    found.push_back(place->first);
+  }
+  return found;
 }
 
 }  // namespace postern::gateway

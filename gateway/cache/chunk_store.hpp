@@ -2,10 +2,12 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
-#include <set>
+#include <map>
 #include <shared_mutex>
 
+#include "gateway/cache/turns.hpp"
 #include "shared/async/pool.hpp"
 #include "shared/crypto/digest.hpp"
 #include "shared/io/file.hpp"
@@ -16,76 +18,153 @@ namespace postern::gateway {
 /// An LMDB value of this size fills whole pages: n * 4096 - 16 (decision 18).
 inline constexpr std::size_t kChunkBytes = (256 * 4096) - 16;
 
+using OpenDatabase =
+    std::function<Result<std::unique_ptr<Database>>(const LmdbOptions& options, Clock& clock, Log& log)>;
+
 struct ChunkStoreOptions {
   std::string directory;
+  /// Of the segments' files on the disk, all together.
   std::uint64_t bytes_max = std::uint64_t{16} << 30;
-  /// Of one segment: what is evicted at once.
+  /// Of one segment.
   std::uint64_t segment_bytes = std::uint64_t{1} << 30;
   /// Of the disk; only stops growing.
   std::uint64_t free_bytes_min = 0;
+  OpenDatabase open_database = open_lmdb_database;
 };
 
-/// The chunks lie in segments: LMDB environments of a limited size. An environment never shrinks, so room is
-/// made by removing the segment that was read longest ago, as a whole; readers of it then find nothing and
-/// fetch anew. A chunk that is put is durable when the call returns. Thread-safe.
+/// The chunks lie in segments: LMDB environments of a limited size. An environment's file never shrinks, but
+/// the pages of a chunk that was removed are used again by the next one, as nearly all have the same size; a
+/// segment that has become empty is unlinked. Where each chunk lies is kept in memory (some 100 bytes for a
+/// chunk) and read from the segments at the start. A chunk that is put is durable when the call returns.
+/// Thread-safe.
 class ChunkStore {
  public:
   struct Chunk {
     Digest digest{};
     Bytes bytes;  ///< up to kChunkBytes
   };
+  /// What remove() has done.
+  struct Removed {
+    std::uint64_t chunks = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t segments = 0;
+  };
+  struct Usage {
+    std::uint64_t file_bytes = 0;  ///< of the segments on the disk: what the quota is about
+    std::uint64_t live_bytes = 0;  ///< of that, pages of chunks; what is left is used again
+    std::uint64_t bytes_max = 0;   ///< the quota
+    std::size_t chunks = 0;
+    std::size_t segments = 0;
+    std::uint64_t checked = 0;  ///< chunks that were hashed since the start
+    std::uint64_t rotten = 0;   ///< of those, not what they should be
+  };
+  /// Keeps chunks from being removed while it lives, whether they are here yet or not: from before they are
+  /// put until somebody durably refers to them.
+  class Hold;
+  /// Whether somebody refers to a chunk.
+  using IsReferenced = std::function<Result<bool>(const Digest& digest)>;
 
   /// Opens the segments in the directory, or begins with none. A segment that cannot be read is removed: all
   /// that is here can be fetched again. Blocking. Errors: transient, exhausted.
   static Result<std::unique_ptr<ChunkStore>> open(ChunkStoreOptions options, Clock& clock, Log& log);
 
-  /// Copies up to `out.size()` bytes of a chunk from `offset` on; returns how many. May wait for the disk:
-  /// run it on the pool. Errors: not_found; corrupt.
-  Result<std::size_t> read(const Digest& digest, std::size_t offset, MutableBytes out) const;
-  bool contains(const Digest& digest) const;
   /// Calls `use` with the bytes of a chunk as they lie in the memory map. The view ends with the call, so
   /// `use` waits for nothing; touching it may wait for the disk. Errors: not_found; corrupt, when check() has
   /// found it rotten; those of the database.
   Status view(const Digest& digest, const std::function<void(Bytes)>& use) const;
+  /// Copies up to `out.size()` bytes of a chunk from `offset` on; returns how many. May wait for the disk:
+  /// run it on the pool. Errors: those of view().
+  Result<std::size_t> read(const Digest& digest, std::size_t offset, MutableBytes out) const;
+  /// It is here, and not known to be rotten.
+  bool contains(const Digest& digest) const;
+
   /// Whether the chunk was stored or checked since the start. What was not is checked before it is given out.
   bool is_checked(const Digest& digest) const;
-  /// Hashes a chunk and remembers that it is good, or bad: then it is gone for every reader until it was put
-  /// again. Blocking: run it on the pool. Errors: not_found; corrupt.
+  /// Hashes a chunk and remembers that it is good, or rotten: then it is gone for every reader until it was
+  /// put again. Several callers at once share the work. Blocking: run it on the pool. Errors: not_found;
+  /// corrupt.
   Status check(const Digest& digest);
 
-  /// Stores chunks that are not there yet, all of them or none, in one commit. One call at a time makes
-  /// progress. Errors: exhausted, when no room can be made; those of the database.
+  Hold hold(std::vector<Digest> digests);
+  /// Stores chunks that are not here yet, or are rotten. Durable when it returns. Errors: exhausted, when
+  /// there is no room for all of them: some may be stored; those of the database.
   net::awaitable<Status> put(std::vector<Chunk> chunks, Pool& pool);
+  /// Removes those of the chunks that nobody holds or refers to, then segments that are empty.
+  /// `is_referenced` is asked on the pool. Errors: those of it and of the database.
+  net::awaitable<Result<Removed>> remove(std::vector<Digest> digests, IsReferenced is_referenced, Pool& pool);
 
-  std::uint64_t used_bytes() const;
+  /// The next chunks in the order of their digests, at most `count`; nothing begins at the first.
+  std::vector<Digest> list_after(const std::optional<Digest>& digest, std::size_t count) const;
+  /// Whether so many bytes in whole chunks could be put now. Blocking.
+  bool has_room_for(std::uint64_t bytes) const;
+  Usage usage() const;
+  std::uint64_t used_bytes() const { return usage().file_bytes; }
 
  private:
   struct Segment {
     std::uint32_t number = 0;
     std::shared_ptr<Database> database;
-    mutable std::atomic<SteadyTime::rep> last_read = 0;
+    std::atomic<std::uint64_t> live_bytes = 0;
+    /// It had no room where there should have been some; not asked again before.
+    std::atomic<SteadyTime> full_until = SteadyTime::min();
+    std::uint64_t turn = 0;  ///< counts removals; only inside a turn
   };
-  using Segments = std::vector<std::shared_ptr<Segment>>;
+  using SegmentPtr = std::shared_ptr<Segment>;
+  using Segments = std::vector<SegmentPtr>;
+  struct Place {
+    SegmentPtr segment;
+    std::uint32_t bytes = 0;
+    bool is_checked = false;
+    bool is_rotten = false;
+    bool is_being_checked = false;
+  };
+  /// How much can be put where.
+  struct Room {
+    SegmentPtr segment;  ///< null: one that has yet to be made
+    std::uint64_t bytes = 0;
+  };
 
   ChunkStore(ChunkStoreOptions options, Clock& clock, Log& log)
       : options_(std::move(options)), clock_(clock), log_(log) {}
-  Segments segments() const;
   std::string path_of(std::uint32_t number) const;
-  Result<std::shared_ptr<Segment>> open_segment(std::uint32_t number);
+  Result<SegmentPtr> open_segment(std::uint32_t number);
+  Status index(const SegmentPtr& segment);
+  Segments segments() const;
+  std::uint64_t growth_bytes() const;
+  std::vector<Room> rooms() const;
   std::vector<Chunk> only_new(std::vector<Chunk> chunks) const;
-  /// A segment with room for `bytes` more, made where needed. Blocking.
-  Result<std::shared_ptr<Segment>> segment_for(std::uint64_t bytes);
-  Status check_free_space(std::uint64_t bytes) const;
-  Status evict_one();
+  /// A segment with room for the first of the chunks, and how many go there.
+  Result<std::pair<SegmentPtr, std::size_t>> place_for(std::span<const Chunk> chunks);
+  net::awaitable<Status> write(SegmentPtr segment, std::span<const Chunk> chunks);
+  std::vector<std::pair<SegmentPtr, std::vector<Digest>>> by_segment(std::span<const Digest> digests) const;
+  Result<std::vector<Digest>> only_unwanted(std::span<const Digest> digests,
+                                            const IsReferenced& is_referenced) const;
+  net::awaitable<Status> remove_from(SegmentPtr segment, std::span<const Digest> digests, Removed& removed);
+  std::uint64_t unlink_empty();
 
   const ChunkStoreOptions options_;
   Clock& clock_;
   Log& log_;
-  std::mutex growing_;  ///< held while segments come and go
+  Turns turns_;  ///< of those who change something
   mutable std::shared_mutex mutex_;
+  std::condition_variable_any checked_one_;
   Segments segments_;  ///< oldest first
-  std::set<Digest> checked_;
-  std::set<Digest> rotten_;
+  std::map<Digest, Place> places_;
+  std::map<Digest, unsigned> holds_;
+  std::uint64_t checked_ = 0;
+  std::uint64_t rotten_ = 0;
+};
+
+class ChunkStore::Hold {
+ public:
+  Hold(ChunkStore& store, std::vector<Digest> digests);
+  ~Hold();
+  Hold(Hold&& other) noexcept : store_(other.store_), digests_(std::exchange(other.digests_, {})) {}
+  Hold& operator=(Hold&&) = delete;
+
+ private:
+  ChunkStore* store_;
+  std::vector<Digest> digests_;
 };
 
 }  // namespace postern::gateway

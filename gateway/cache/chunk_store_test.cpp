@@ -1,6 +1,7 @@
 #include "gateway/cache/chunk_store.hpp"
 
 #include <filesystem>
+#include <fstream>
 
 #include "shared/async/run.hpp"
 #include "shared/testing/memory_log.hpp"
@@ -27,14 +28,27 @@ class ChunkStoreTest : public ::testing::Test {
   Status put(const std::vector<std::vector<std::byte>>& contents) {
     std::vector<ChunkStore::Chunk> chunks;
     for (const auto& content : contents) chunks.push_back({.digest = sha256(content), .bytes = content});
+    return wait_for(store_->put(std::move(chunks), pool_)).value();
+  }
+  Result<ChunkStore::Removed> remove(
+      const std::vector<std::vector<std::byte>>& contents,
+      ChunkStore::IsReferenced is_referenced = [](const Digest&) { return Result<bool>(false); }) {
+    std::vector<Digest> digests;
+    for (const auto& content : contents) digests.push_back(sha256(content));
+    return wait_for(store_->remove(std::move(digests), std::move(is_referenced), pool_)).value();
+  }
+  /// Runs what is resumed from other threads.
+  template <class T>
+  std::optional<T> wait_for(net::awaitable<T> operation) {
     context_.restart();
     auto guard = net::make_work_guard(context_);
-    return run(context_, put_then_release(std::move(chunks), guard));
+    return run(context_, then_release(std::move(operation), guard));
   }
-  net::awaitable<Status> put_then_release(std::vector<ChunkStore::Chunk> chunks, auto& guard) {
-    auto stored = co_await store_->put(std::move(chunks), pool_);
+  template <class T>
+  net::awaitable<std::optional<T>> then_release(net::awaitable<T> operation, auto& guard) {
+    std::optional<T> result = co_await std::move(operation);
     guard.reset();
-    co_return stored;
+    co_return result;
   }
   Result<std::string> read(const std::vector<std::byte>& content, std::size_t offset, std::size_t size) {
     std::vector<std::byte> out(size);
@@ -76,22 +90,105 @@ TEST_F(ChunkStoreTest, BeginsANewSegmentWhenOneIsFull) {
   EXPECT_EQ(segments, 2U);
 }
 
-TEST_F(ChunkStoreTest, RefusesToGrowBeyondItsQuotaWhileAllOfItIsBeingServed) {
+TEST_F(ChunkStoreTest, RefusesToGrowBeyondItsQuota) {
   open(20 << 20);
   Status stored;
   for (char c = 'a'; stored && c < 'a' + 26; ++c) stored = put({bytes(c)});
   ASSERT_FALSE(stored);
   EXPECT_EQ(stored.error().kind, Kind::exhausted);
+  EXPECT_FALSE(store_->has_room_for(kChunkBytes));
+  EXPECT_LE(store_->usage().file_bytes, 20U << 20);
   EXPECT_EQ(*read(bytes('a'), 0, 1), "a");
 }
 
-TEST_F(ChunkStoreTest, MakesRoomFromWhatNobodyReadsSinceTheStart) {
-  open(20 << 20);
-  for (char c = 'a'; c < 'a' + 13; ++c) ASSERT_TRUE(put({bytes(c)})) << c;
-  open(20 << 20);
-  for (char c = 'A'; c < 'A' + 13; ++c) ASSERT_TRUE(put({bytes(c)})) << c;
-  EXPECT_EQ(*read(bytes('M'), 0, 1), "M");
-  EXPECT_EQ(read(bytes('a'), 0, 1).error().reason, Reason::not_found);
+TEST_F(ChunkStoreTest, UsesTheRoomOfRemovedChunksAgain) {
+  open(16 << 20);
+  for (int round = 0; round < 10; ++round) {
+    for (char c = 0; c < 12; ++c) ASSERT_TRUE(put({bytes(static_cast<char>(c + (round % 2 * 12)))})) << round;
+    for (char c = 0; c < 12; ++c) {
+      // All but one, which moves through the file.
+      if (c != round) ASSERT_TRUE(remove({bytes(static_cast<char>(c + (round % 2 * 12)))}));
+    }
+    ASSERT_TRUE(remove({bytes(static_cast<char>(round - 1 + ((round + 1) % 2 * 12)))}));
+    EXPECT_LE(store_->usage().file_bytes, 16U << 20);
+  }
+}
+
+TEST_F(ChunkStoreTest, FillsWhateverSegmentHasRoom) {
+  open(32 << 20);
+  for (char c = 'a'; c < 'a' + 24; ++c) ASSERT_TRUE(put({bytes(c)})) << c;
+  ASSERT_TRUE(remove({bytes('a'), bytes('b'), bytes('x'), bytes('w')}));
+  ASSERT_TRUE(put({bytes('A'), bytes('B'), bytes('C'), bytes('D')}));
+  for (const char c : {'A', 'B', 'C', 'D', 'c', 'v'}) EXPECT_EQ(*read(bytes(c), 0, 1), std::string(1, c));
+  EXPECT_EQ(store_->usage().segments, 2U);
+}
+
+TEST_F(ChunkStoreTest, RemovesASegmentThatIsEmpty) {
+  ASSERT_TRUE(put({bytes('a'), bytes('b')}));
+  const auto removed = remove({bytes('a'), bytes('b')});
+  ASSERT_TRUE(removed);
+  EXPECT_EQ(std::tuple(removed->chunks, removed->bytes, removed->segments),
+            std::tuple(2U, 2 * kChunkBytes, 1U));
+  EXPECT_TRUE(std::filesystem::is_empty(directory_.path() + "/cache"));
+  EXPECT_TRUE(put({bytes('a')}));
+  open();
+  EXPECT_EQ(*read(bytes('a'), 0, 1), "a");
+}
+
+TEST_F(ChunkStoreTest, RemovesNothingThatSomebodyHoldsOrRefersTo) {
+  ASSERT_TRUE(put({bytes('a'), bytes('b'), bytes('c')}));
+  const Digest wanted = sha256(bytes('b'));
+  const auto is_referenced = [&](const Digest& digest) { return Result<bool>(digest == wanted); };
+  {
+    const auto hold = store_->hold({sha256(bytes('c')), sha256(bytes('x'))});
+    EXPECT_EQ(remove({bytes('a'), bytes('b'), bytes('c')}, is_referenced)->chunks, 1U);
+  }
+  EXPECT_FALSE(store_->contains(sha256(bytes('a'))));
+  EXPECT_TRUE(store_->contains(wanted));
+  EXPECT_EQ(remove({bytes('b'), bytes('c')}, is_referenced)->chunks, 1U);
+}
+
+TEST_F(ChunkStoreTest, ChecksAChunkOnceAfterTheStart) {
+  ASSERT_TRUE(put({bytes('a')}));
+  const Digest digest = sha256(bytes('a'));
+  EXPECT_TRUE(store_->is_checked(digest)) << "we have just seen it";
+  open();
+  EXPECT_FALSE(store_->is_checked(digest));
+  EXPECT_TRUE(store_->check(digest));
+  EXPECT_TRUE(store_->is_checked(digest));
+}
+
+TEST_F(ChunkStoreTest, ARottenChunkIsGoneUntilItIsPutAgain) {
+  const std::string path = directory_.path() + "/cache/segment-000001/data.mdb";
+  ASSERT_TRUE(put({bytes('a'), bytes('b')}));
+  store_.reset();
+  {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    std::string all(std::istreambuf_iterator<char>(file), {});
+    const auto at = all.find(std::string(1000, 'a'));
+    ASSERT_NE(at, std::string::npos);
+    file.seekp(static_cast<std::streamoff>(at + 500));
+    file.put('x');
+  }
+  open();
+  const Digest digest = sha256(bytes('a'));
+  EXPECT_EQ(store_->check(digest).error().kind, Kind::corrupt);
+  EXPECT_EQ(store_->view(digest, [](Bytes) {}).error().kind, Kind::corrupt);
+  EXPECT_FALSE(store_->contains(digest));
+  EXPECT_EQ(store_->usage().rotten, 1U);
+  EXPECT_TRUE(store_->check(sha256(bytes('b'))));
+  ASSERT_TRUE(put({bytes('a')}));
+  EXPECT_TRUE(store_->check(digest));
+  EXPECT_EQ(store_->usage().chunks, 2U);
+}
+
+TEST_F(ChunkStoreTest, ListsInTheOrderOfTheDigests) {
+  ASSERT_TRUE(put({bytes('a'), bytes('b'), bytes('c')}));
+  const auto all = store_->list_after(std::nullopt, 10);
+  ASSERT_EQ(all.size(), 3U);
+  EXPECT_TRUE(std::ranges::is_sorted(all));
+  EXPECT_EQ(store_->list_after(all[0], 1), std::vector{all[1]});
+  EXPECT_TRUE(store_->list_after(all[2], 1).empty());
 }
 
 TEST_F(ChunkStoreTest, DropsASegmentThatCannotBeReadAndGoesOn) {

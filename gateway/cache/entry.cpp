@@ -11,10 +11,15 @@ Entry::Look Entry::look(std::uint64_t offset) const {
 
 Entry::Place Entry::find(std::uint64_t offset) const {
   if (refusal_) return Refused{*refusal_};
-  if (!size_) return is_filling_ ? Place(Coming{}) : Place(Absent{});
+  const auto elsewhere = [this]() -> Place {
+    if (is_filling_) return Coming{};
+    if (options_.is_strict) return Refused{transient("the artifact is not here yet")};
+    return Absent{};
+  };
+  if (!size_ || (options_.is_strict && !is_verified_)) return elsewhere();
   POSTERN_ASSERT(offset < *size_);
   const std::uint64_t visible = is_verified_ ? *size_ : *size_ - std::min(*size_, kWithheldBytes);
-  if (offset >= visible) return is_filling_ ? Place(Coming{}) : Place(Absent{});
+  if (offset >= visible) return elsewhere();
   const auto number = static_cast<std::uint32_t>(offset / kChunkBytes);
   const std::size_t within = offset % kChunkBytes;
   const auto clipped = [&](std::size_t end) {
@@ -26,15 +31,15 @@ Entry::Place Entry::find(std::uint64_t offset) const {
   }
   const Part& part = parts_[number];
   if (part.is_stored) return Stored{*part.digest, within, clipped(length_of(number))};
-  return is_filling_ && number >= fill_part_ ? Place(Coming{}) : Place(Absent{});
+  return elsewhere();
 }
 
-net::awaitable<void> Entry::changed(std::uint64_t generation) {
-  co_await suspend<int>([this, generation](Completion<int> done) {
+net::awaitable<void> Entry::changed(std::uint64_t generation, std::uint64_t offset) {
+  co_await suspend<int>([this, generation, offset](Completion<int> done) {
     {
       const std::lock_guard lock(mutex_);
       if (generation_ == generation && is_filling_) {
-        waiting_.push_back(std::move(done));
+        waiting_.push_back({.offset = offset, .done = std::move(done)});
         return;
       }
     }
@@ -44,13 +49,18 @@ net::awaitable<void> Entry::changed(std::uint64_t generation) {
 
 void Entry::change() {
   ++generation_;
-  for (auto& done : waiting_) done(0);
+  for (Waiting& waiting : waiting_) waiting.done(0);
   waiting_.clear();
 }
 
 std::pair<std::optional<std::uint64_t>, std::uint64_t> Entry::size() const {
   const std::lock_guard lock(mutex_);
   return {size_, generation_};
+}
+
+bool Entry::is_verified() const {
+  const std::lock_guard lock(mutex_);
+  return is_verified_;
 }
 
 bool Entry::is_filling() const {
@@ -68,7 +78,16 @@ bool Entry::is_complete() const {
   return is_verified_ && std::ranges::all_of(parts_, &Part::is_stored);
 }
 
-void Entry::lose(const Digest& digest) {
+std::uint64_t Entry::stored_bytes() const {
+  const std::lock_guard lock(mutex_);
+  std::uint64_t bytes = 0;
+  for (std::uint32_t number = 0; number < parts_.size(); ++number) {
+    if (parts_[number].is_stored) bytes += length_of(number);
+  }
+  return bytes;
+}
+
+void Entry::forget(const Digest& digest) {
   const std::lock_guard lock(mutex_);
   for (Part& part : parts_) {
     if (part.digest == digest) part.is_stored = false;
@@ -76,12 +95,23 @@ void Entry::lose(const Digest& digest) {
   change();
 }
 
-bool Entry::begin_fill() {
+void Entry::lose(const Digest& digest) {
+  forget(digest);
+  if (options_.on_loss) options_.on_loss(*this);
+}
+
+bool Entry::begin_fill(FillClass fill_class) {
   const std::lock_guard lock(mutex_);
   if (is_filling_) return false;
   is_filling_ = true;
-  fill_part_ = 0;
+  is_abandoned_ = false;
+  fill_class_ = fill_class;
   return true;
+}
+
+bool Entry::promote() {
+  FillClass before = FillClass::background;
+  return fill_class_.compare_exchange_strong(before, FillClass::interactive);
 }
 
 void Entry::end_fill() {
@@ -139,20 +169,30 @@ std::pair<std::optional<Digest>, bool> Entry::part(std::uint32_t number) const {
   return {parts_[number].digest, parts_[number].is_stored};
 }
 
-void Entry::set_fill_part(std::uint32_t number) {
+std::optional<std::uint32_t> Entry::missing_from(std::uint32_t number) const {
   const std::lock_guard lock(mutex_);
-  fill_part_ = number;
+  for (; number < parts_.size(); ++number) {
+    if (!parts_[number].is_stored && !window_.contains(number)) return number;
+  }
+  return std::nullopt;
 }
 
 std::shared_ptr<MemoryChunk> Entry::begin_chunk(std::uint32_t number) {
   const std::lock_guard lock(mutex_);
-  fill_part_ = number;
   return window_[number] = std::make_shared<MemoryChunk>(length_of(number));
 }
 
-void Entry::announce(MemoryChunk& chunk, std::size_t filled) {
-  chunk.filled.store(filled, std::memory_order_release);
-  touch();
+void Entry::announce(std::uint32_t number, MemoryChunk& chunk, std::size_t filled) {
+  const std::size_t before = chunk.filled.exchange(filled, std::memory_order_release);
+  const bool is_worth_it = filled / kAnnounceBytes != before / kAnnounceBytes || filled == chunk.bytes.size();
+  if (!is_worth_it) return;
+  const std::uint64_t end = (std::uint64_t{number} * kChunkBytes) + filled;
+  const std::lock_guard lock(mutex_);
+  ++generation_;
+  const auto woken =
+      std::ranges::partition(waiting_, [end](const Waiting& waiting) { return waiting.offset >= end; });
+  for (Waiting& waiting : woken) waiting.done(0);
+  waiting_.erase(woken.begin(), woken.end());
 }
 
 void Entry::note_stored(std::span<const SegmentMark> segments) {

@@ -5,7 +5,14 @@
 namespace postern::gateway {
 
 Fill::Fill(const FillContext& context, std::shared_ptr<Entry> entry)
-    : context_(context), entry_(std::move(entry)), reader_({}, summary_) {}
+    : context_(context),
+      entry_(std::move(entry)),
+      reader_({.keys = context.keys, .require_signature = !context.keys.empty()}, summary_) {}
+
+std::string group_of(const ArtifactHeader& header) {
+  if (!header.group.empty()) return header.group;
+  return fmt::format("{}/{}", fmt::join(header.device_types, ","), header.payload_type.value_or("-"));
+}
 
 net::awaitable<void> Fill::run() {
   const SteadyTime begun = context_.clock.now();
@@ -16,66 +23,98 @@ net::awaitable<void> Fill::run() {
       context_.log.warn("cache.fill_not_kept", {{"artifact", entry_->name()}, {"error", kept.error().what}});
     }
   }
+  is_done_ = filled.has_value();
+  report(filled, begun);
+  if (is_untrue_) entry_->refuse(std::move(filled).error());
+}
+
+void Fill::report(const Status& filled, SteadyTime begun) {
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(context_.clock.now() - begun);
+  const std::string key = to_text(entry_->key());
   if (filled) {
     context_.log.info("cache.filled", {{"artifact", entry_->name()},
-                                       {"key", to_text(entry_->key())},
+                                       {"key", key},
                                        {"size_bytes", entry_->size().first.value_or(0)},
                                        {"took_ms", took.count()}});
   } else if (is_untrue_) {
-    co_await refuse(filled.error());
+    context_.log.error("cache.artifact_refused",
+                       {{"artifact", entry_->name()}, {"key", key}, {"error", filled.error().what}});
   } else {
     context_.log.warn("cache.fill_ended", {{"artifact", entry_->name()},
-                                           {"key", to_text(entry_->key())},
+                                           {"key", key},
                                            {"kind", to_string(filled.error().kind)},
                                            {"error", filled.error().what}});
   }
 }
 
-net::awaitable<void> Fill::refuse(Error error) {
-  context_.log.error("cache.artifact_refused",
-                     {{"artifact", entry_->name()}, {"key", to_text(entry_->key())}, {"error", error.what}});
-  entry_->refuse(std::move(error));
-  if (auto forgotten = co_await context_.catalog.forget_content(entry_->key()); !forgotten) {
-    context_.log.error("cache.artifact_not_forgotten",
-                       {{"artifact", entry_->name()}, {"error", forgotten.error().what}});
-  }
+Error Fill::untrue(Error error) {
+  is_untrue_ = true;
+  return error;
 }
 
 net::awaitable<Status> Fill::fill() {
   POSTERN_CO_TRY(const auto known, context_.catalog.find(entry_->key()));
   if (!known) co_return not_found("the artifact is no longer known here");
-  is_verified_before_ = known->digest.has_value();
+  expected_size_bytes_ = known->expected_size_bytes;
+  is_verified_before_ = entry_->is_verified();
+  if (is_verified_before_) co_return co_await fill_gaps();
   POSTERN_CO_CHECK(co_await learn_size());
+  co_return co_await fill_and_verify();
+}
+
+net::awaitable<Status> Fill::fill_and_verify() {
   for (std::uint32_t number = 0; number < entry_->part_count(); ++number) {
     const auto [digest, is_stored] = entry_->part(number);
-    entry_->set_fill_part(number);
     if (!is_stored) {
       POSTERN_CO_CHECK(co_await fetch(number));
     } else if (auto checked = co_await check_stored(number, *digest); !checked) {
-      if (checked.error().reason != Reason::not_found) co_return checked;
-      entry_->lose(*digest);
+      if (is_untrue_ ||
+          (checked.error().reason != Reason::not_found && checked.error().kind != Kind::corrupt))
+        co_return checked;
+      entry_->forget(*digest);
       POSTERN_CO_CHECK(co_await fetch(number));
     }
     if (batch_.size() == kBatchParts) POSTERN_CO_CHECK(co_await flush());
   }
   POSTERN_CO_CHECK(co_await flush());
-  co_return co_await finish();
+  POSTERN_CO_CHECK(co_await finish());
+  // Readers may have found some chunk gone meanwhile.
+  is_verified_before_ = true;
+  co_return co_await fill_gaps();
+}
+
+net::awaitable<Status> Fill::fill_gaps() {
+  for (;;) {
+    for (auto number = entry_->missing_from(0); number; number = entry_->missing_from(*number)) {
+      POSTERN_CO_CHECK(co_await fetch(*number));
+      if (batch_.size() == kBatchParts) POSTERN_CO_CHECK(co_await flush());
+    }
+    POSTERN_CO_CHECK(co_await flush());
+    if (!entry_->missing_from(0)) co_return Status{};
+  }
 }
 
 net::awaitable<Status> Fill::learn_size() {
   if (entry_->size().first) co_return Status{};
+  // Marks of content that was forgotten, when there are any.
+  POSTERN_CO_TRY(auto old, co_await context_.catalog.remove_segments(entry_->key()));
+  if (!old.empty()) POSTERN_CO_CHECK(co_await context_.evictor.remove_unneeded(std::move(old)));
   POSTERN_CO_CHECK(co_await reopen(0));
+  if (expected_size_bytes_ != 0 && expected_size_bytes_ != stream_->total) {
+    co_return untrue(conflict(fmt::format("the upstream says that it has {} bytes, and its file has {}",
+                                          expected_size_bytes_, stream_->total)));
+  }
   POSTERN_CO_CHECK(co_await context_.catalog.note_size(entry_->key(), stream_->total));
   co_return entry_->set_size(stream_->total);
 }
 
 net::awaitable<Status> Fill::check_stored(std::uint32_t number, const Digest& digest) {
-  if (is_verified_before_) {
-    co_return context_.chunks.contains(digest) ? Status{} : Status(not_found("a chunk is gone"));
-  }
+  if (entry_->is_abandoned()) co_return cancelled("the artifact is evicted");
   auto chunk = std::make_shared<MemoryChunk>(entry_->part_length(number));
-  const auto read = co_await context_.pool.run([&] { return context_.chunks.read(digest, 0, chunk->bytes); });
+  const auto read = co_await context_.pool.run([&]() -> Result<std::size_t> {
+    if (!context_.chunks.is_checked(digest)) POSTERN_CHECK(context_.chunks.check(digest));
+    return context_.chunks.read(digest, 0, chunk->bytes);
+  });
   if (!read) co_return read.error();
   if (*read != chunk->bytes.size()) co_return not_found("a chunk has another size");
   co_return co_await verify(number, std::move(chunk));
@@ -90,6 +129,8 @@ std::uint64_t Fill::missing_end(std::uint32_t number) const {
 net::awaitable<Status> Fill::fetch(std::uint32_t number) {
   const std::shared_ptr<MemoryChunk> chunk = entry_->begin_chunk(number);
   const std::uint64_t begin = std::uint64_t{number} * kChunkBytes;
+  // Bytes that are known already are shown to nobody before they were found to be the same again.
+  const bool is_known = entry_->part(number).first.has_value();
   std::size_t filled = 0;
   while (filled < chunk->bytes.size()) {
     POSTERN_CO_TRY(Bytes piece, co_await receive(begin + filled));
@@ -99,21 +140,36 @@ net::awaitable<Status> Fill::fetch(std::uint32_t number) {
     filled += piece.size();
     stream_at_ += piece.size();
     rest_ = rest_.subspan(piece.size());
-    entry_->announce(*chunk, filled);
+    if (!is_known) entry_->announce(number, *chunk, filled);
   }
-  co_return co_await verify(number, chunk);
+  POSTERN_CO_CHECK(co_await verify(number, chunk));
+  if (is_known) entry_->announce(number, *chunk, filled);
+  co_return Status{};
+}
+
+net::awaitable<Status> Fill::give_way() {
+  const SteadyTime begun = context_.clock.now();
+  for (;;) {
+    if (entry_->is_abandoned()) co_return cancelled("nobody wants the artifact any more");
+    if (entry_->fill_class() == FillClass::interactive || !context_.is_anybody_waiting()) co_return Status{};
+    if (stream_ && context_.clock.now() - begun >= kYieldMax) {
+      stream_.reset();
+      rest_ = {};
+    }
+    POSTERN_CO_CHECK(co_await context_.clock.sleep(kYieldStep));
+  }
 }
 
 net::awaitable<Result<Bytes>> Fill::receive(std::uint64_t offset) {
   for (;;) {
+    POSTERN_CO_CHECK(co_await give_way());
     if (!stream_ || stream_at_ != offset) POSTERN_CO_CHECK(co_await reopen(offset));
     if (!rest_.empty()) co_return rest_;
     auto piece = co_await stream_->body->next();
     if (piece && !piece->empty()) {
       failures_ = 0;
       if (piece->size() > stream_->last + 1 - stream_at_) {
-        is_untrue_ = true;
-        co_return invalid("the upstream sends more than it said");
+        co_return untrue(invalid("the upstream sends more than it said"));
       }
       rest_ = *piece;
       co_return rest_;
@@ -139,8 +195,8 @@ net::awaitable<Status> Fill::reopen(std::uint64_t offset) {
     auto opened = co_await context_.source.open(entry_->key(), offset, last);
     if (opened) {
       if (size && opened->total != *size) {
-        is_untrue_ = true;
-        co_return conflict(fmt::format("the artifact had {} bytes and has {} now", *size, opened->total));
+        co_return untrue(
+            conflict(fmt::format("the artifact had {} bytes and has {} now", *size, opened->total)));
       }
       stream_ = *std::move(opened);
       stream_at_ = offset;
@@ -167,20 +223,15 @@ net::awaitable<Status> Fill::back_off(const Error& error) {
 net::awaitable<Status> Fill::verify(std::uint32_t number, std::shared_ptr<MemoryChunk> chunk) {
   const auto [expected, is_stored] = entry_->part(number);
   Digest digest{};
-  auto verified = co_await context_.pool.run([&]() -> Status {
+  const auto verified = co_await context_.pool.run([&]() -> Status {
     digest = sha256(chunk->bytes);
+    if (expected && *expected != digest)
+      return corrupt("bytes that were fetched again are not what they were");
     if (is_verified_before_) return {};
     hash_.update(chunk->bytes);
     return reader_.feed(chunk->bytes);
   });
-  if (verified && expected && *expected != digest) {
-    if (is_stored) co_return not_found("a chunk has rotted");
-    verified = corrupt("bytes that were fetched again are not what they were");
-  }
-  if (!verified) {
-    is_untrue_ = true;
-    co_return verified;
-  }
+  if (!verified) co_return untrue(verified.error());
   if (!is_stored) {
     batch_.push_back({.mark = {.number = number,
                                .offset = std::uint64_t{number} * kChunkBytes,
@@ -199,11 +250,7 @@ net::awaitable<Status> Fill::flush() {
     chunks.push_back({.digest = waiting.mark.digest, .bytes = waiting.chunk->bytes});
     marks.push_back(waiting.mark);
   }
-  POSTERN_FAULT_POINT("fill.before_store");
-  auto stored = co_await context_.chunks.put(std::move(chunks), context_.pool);
-  POSTERN_FAULT_POINT("fill.before_mark");
-  if (stored) stored = co_await context_.catalog.add_segments(entry_->key(), marks);
-  POSTERN_FAULT_POINT("fill.after_mark");
+  auto stored = co_await store(std::move(chunks), marks);
   if (stored) {
     entry_->note_stored(marks);
   } else {
@@ -213,14 +260,42 @@ net::awaitable<Status> Fill::flush() {
   co_return stored;
 }
 
-net::awaitable<Status> Fill::finish() {
-  if (is_verified_before_) co_return Status{};
-  auto whole = co_await context_.pool.run([&] { return reader_.finish(); });
-  if (!whole) {
-    is_untrue_ = true;
-    co_return whole;
+net::awaitable<Status> Fill::store(std::vector<ChunkStore::Chunk> chunks, std::vector<SegmentMark> marks) {
+  std::vector<Digest> digests;
+  std::uint64_t bytes = 0;
+  for (const auto& chunk : chunks) {
+    digests.push_back(chunk.digest);
+    bytes += chunk.bytes.size() + 4096;
   }
-  POSTERN_CO_CHECK(co_await context_.catalog.note_verified(entry_->key(), hash_.finish()));
+  // From before they are there until they are referred to.
+  const auto hold = context_.chunks.hold(std::move(digests));
+  POSTERN_FAULT_POINT("fill.before_store");
+  auto stored = co_await context_.chunks.put(chunks, context_.pool);
+  if (!stored && stored.error().kind == Kind::exhausted) {
+    POSTERN_CO_CHECK(co_await context_.evictor.make_room(bytes));
+    stored = co_await context_.chunks.put(std::move(chunks), context_.pool);
+  }
+  if (!stored) co_return stored;
+  POSTERN_FAULT_POINT("fill.before_mark");
+  POSTERN_CO_CHECK(co_await context_.catalog.add_segments(entry_->key(), std::move(marks)));
+  POSTERN_FAULT_POINT("fill.after_mark");
+  co_return Status{};
+}
+
+net::awaitable<Status> Fill::finish() {
+  if (auto whole = co_await context_.pool.run([&] { return reader_.finish(); }); !whole) {
+    co_return untrue(std::move(whole).error());
+  }
+  const Digest digest = hash_.finish();
+  // The upstream may have said it only after the fill had begun.
+  POSTERN_CO_TRY(const auto known, context_.catalog.find(entry_->key()));
+  if (!known) co_return not_found("the artifact is no longer known here");
+  if (known->expected_digest && *known->expected_digest != digest) {
+    co_return untrue(corrupt(fmt::format("its SHA-256 is {}, and the upstream says {}", to_hex(digest),
+                                         to_hex(*known->expected_digest))));
+  }
+  POSTERN_CO_CHECK(co_await context_.catalog.note_verified(entry_->key(), digest, context_.policy,
+                                                           group_of(summary_.header())));
   entry_->note_verified();
   co_return Status{};
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "gateway/cache/entry.hpp"
+#include "gateway/cache/evictor.hpp"
 #include "gateway/cache/source.hpp"
 #include "shared/artifact/reader.hpp"
 #include "shared/artifact/summary.hpp"
@@ -16,14 +17,20 @@ struct FillContext {
   Source& source;
   Catalog& catalog;
   ChunkStore& chunks;
+  Evictor& evictor;
   Pool& pool;
   Clock& clock;
   Log& log;
+  std::span<const PublicKey> keys;  ///< with keys, an artifact has to be signed by one of them
+  std::string policy;               ///< what verification with these keys is called
+  /// Whether some fill runs that somebody waits for.
+  std::function<bool()> is_anybody_waiting;
 };
 
-/// One run over one artifact, from its first part to its last. Parts that are stored are only read for
-/// verification; the others are fetched in as few requests as possible, each continuing after a cut. Runs on:
-/// one executor.
+/// One run over one artifact, until nothing of it is missing. Parts that are stored are only read for
+/// verification, and not even that once all of it was verified; the others are fetched in as few requests as
+/// possible, each continuing after a cut. A fill for which nobody waits gives way to those for which somebody
+/// does. Runs on: one executor.
 class Fill {
  public:
   Fill(const FillContext& context, std::shared_ptr<Entry> entry);
@@ -33,26 +40,38 @@ class Fill {
   net::awaitable<void> run();
   /// It ended because there was no room for what it brought.
   bool found_no_room() const { return found_no_room_; }
+  /// It brought everything.
+  bool is_done() const { return is_done_; }
 
  private:
   /// Runs of received bytes become durable together, so that a commit carries many chunks.
   static constexpr std::size_t kBatchParts = 8;
   /// Failures in a row, without a byte in between, after which a fill gives up.
   static constexpr int kFailuresMax = 6;
+  /// How often a fill that gives way looks whether it may go on, and how long it keeps its connection.
+  static constexpr Duration kYieldStep = std::chrono::milliseconds(200);
+  static constexpr Duration kYieldMax = std::chrono::seconds(5);
 
   net::awaitable<Status> fill();
+  /// Takes all parts in their order, because that is how the whole is verified.
+  net::awaitable<Status> fill_and_verify();
+  /// Brings what is missing of an artifact that was verified before.
+  net::awaitable<Status> fill_gaps();
   /// Makes the size known, by opening the stream from the front when it is not.
   net::awaitable<Status> learn_size();
   net::awaitable<Status> check_stored(std::uint32_t number, const Digest& digest);
   net::awaitable<Status> fetch(std::uint32_t number);
   /// The next piece from upstream at `offset`; opens and reopens the stream as needed.
   net::awaitable<Result<Bytes>> receive(std::uint64_t offset);
+  net::awaitable<Status> give_way();
   net::awaitable<Status> reopen(std::uint64_t offset);
   net::awaitable<Status> back_off(const Error& error);
   net::awaitable<Status> verify(std::uint32_t number, std::shared_ptr<MemoryChunk> chunk);
   net::awaitable<Status> flush();
+  net::awaitable<Status> store(std::vector<ChunkStore::Chunk> chunks, std::vector<SegmentMark> marks);
   net::awaitable<Status> finish();
-  net::awaitable<void> refuse(Error error);
+  void report(const Status& filled, SteadyTime begun);
+  Error untrue(Error error);
   std::uint64_t missing_end(std::uint32_t number) const;
 
   FillContext context_;
@@ -61,9 +80,11 @@ class Fill {
   ArtifactSummary summary_;
   ArtifactReader reader_;
   Sha256 hash_;
+  std::uint64_t expected_size_bytes_ = 0;
   bool is_verified_before_ = false;
   bool found_no_room_ = false;
   bool is_untrue_ = false;  ///< what came is wrong, as opposed to: it did not come
+  bool is_done_ = false;
 
   std::optional<SourceStream> stream_;
   Bytes rest_;                   ///< of the stream's last piece, not used yet
@@ -76,5 +97,9 @@ class Fill {
   };
   std::vector<Waiting> batch_;
 };
+
+/// What an artifact updates, so that newer ones can be told from older ones: its artifact_group, or else its
+/// device types and its payload type.
+std::string group_of(const ArtifactHeader& header);
 
 }  // namespace postern::gateway

@@ -58,8 +58,8 @@ struct Collected {
 class Keeper {
  public:
   /// Without a chunk store there is nothing to keep: lists are empty and the rest is `conflict`.
-  Keeper(Cache& cache, Catalog& catalog, ChunkStore* chunks, Pool& pool, Clock& clock, Log& log)
-      : cache_(cache), catalog_(catalog), chunks_(chunks), pool_(pool), clock_(clock), log_(log) {}
+  Keeper(Cache& cache, Catalog& catalog, ChunkStore* chunks, Pool& pool, Log& log)
+      : cache_(cache), catalog_(catalog), chunks_(chunks), pool_(pool), log_(log) {}
 
   /// Everything of which there is something here, something on its way, or something to be said; by name.
   Result<std::vector<KeptArtifact>> list() const;
@@ -81,14 +81,16 @@ class Keeper {
   /// list() tells how far it is. Errors: conflict, when it is in quarantine; exhausted, when too many wait.
   net::awaitable<Status> prefetch(ArtifactKey key);
   /// Ends a prefetch that waits or runs, unless somebody reads the artifact by now. What is here stays.
-  Status cancel_prefetch(const ArtifactKey& key);
+  void cancel_prefetch(const ArtifactKey& key) { cache_.cancel_prefetch(key); }
 
  private:
+  Result<std::optional<KeptArtifact>> describe(const CachedArtifact& artifact) const;
+  net::awaitable<Result<VerifyReport>> verify_one(ArtifactKey key);
+
   Cache& cache_;
   Catalog& catalog_;
   ChunkStore* chunks_;
   Pool& pool_;
-  Clock& clock_;
   Log& log_;
 };
 

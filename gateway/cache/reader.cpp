@@ -34,7 +34,7 @@ net::awaitable<Result<Bytes>> Reader::next() {
       continue;
     }
     if (context_.clock.now() >= give_up) co_return exhausted("waited too long for bytes of the artifact");
-    co_await entry_->changed(look.generation);
+    co_await entry_->changed(look.generation, at_);
   }
   co_return Bytes{};
 }
@@ -44,6 +44,7 @@ Bytes Reader::take(Bytes bytes) {
       bytes.first(static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), end_ - at_)));
   at_ += taken.size();
   context_.metrics.site_artifact_bytes += taken.size();
+  if (!direct_) context_.metrics.cache_bytes += taken.size();
   return taken;
 }
 
@@ -76,8 +77,10 @@ Result<std::size_t> Reader::lend_stored(const Entry::Stored& stored, std::size_t
     lent = taken.size();
     take_bytes(taken);
   });
-  // That a chunk is gone is for next() to find out.
-  if (!viewed && viewed.error().reason != Reason::not_found) return viewed.error();
+  // That a chunk is gone or rotten is for next() to find out.
+  const bool is_lost =
+      !viewed && (viewed.error().reason == Reason::not_found || viewed.error().kind == Kind::corrupt);
+  if (!viewed && !is_lost) return viewed.error();
   return lent;
 }
 

@@ -28,12 +28,12 @@ Result<CachedArtifact> Links::describe(const InstructionLink& link, const http::
                         .is_private = is_configuration_link(url)};
 }
 
-net::awaitable<Status> Links::take_over(boost::json::value& instruction, Poll poll) {
-  if (!options_.enabled) co_return Status{};
+net::awaitable<Result<Handover>> Links::take_over(boost::json::value& instruction, Poll poll) {
+  if (!options_.enabled) co_return Handover::done;
   const auto link = read_instruction(instruction);
   if (!link) {
     log_.warn("relay.instruction_not_understood", {{"error", link.error().what}});
-    co_return Status{};
+    co_return Handover::done;
   }
   const auto url = http::Url::parse(link->uri);
   if (!url || !upstream_.may_fetch(*url)) {
@@ -42,15 +42,21 @@ net::awaitable<Status> Links::take_over(boost::json::value& instruction, Poll po
                {"artifact", link->artifact_name},
                {"host", url ? url->endpoint.host : "?"},
                {"error", "its host is neither the upstream server nor in DomainWhitelist"}});
-    co_return Status{};
+    co_return Handover::done;
   }
   POSTERN_CO_TRY(const CachedArtifact artifact, describe(*link, *url));
   POSTERN_CO_CHECK(co_await catalog_.note_source(artifact));
   polls_.note(artifact.key, std::move(poll));
+  POSTERN_CO_TRY(const bool is_servable, options_.is_wanted(artifact.key));
+  if (!is_servable) {
+    log_.info("relay.artifact_not_servable",
+              {{"deployment", link->deployment_id}, {"artifact", link->artifact_name}});
+    co_return Handover::later;
+  }
   const WallTime expires = clock_.wall() + options_.lifetime;
   set_link(instruction, options_.gateway_url + signer_.sign(download_path(artifact.key), expires),
            to_rfc3339(expires));
-  co_return Status{};
+  co_return Handover::done;
 }
 
 net::awaitable<Status> Links::renew(ArtifactKey key) {

@@ -16,6 +16,13 @@ struct LinkOptions {
   bool enabled = false;
   std::string gateway_url;
   std::chrono::seconds lifetime{};
+  /// Whether a device that is told to fetch this gets it.
+  std::function<Result<bool>(const ArtifactKey& key)> is_wanted = [](const ArtifactKey&) { return true; };
+};
+
+enum class Handover {
+  done,   ///< the instruction can be given to the device
+  later,  ///< the device would get nothing now: it is told that there is nothing to do (decision 5)
 };
 
 /// Thread-safe.
@@ -36,7 +43,7 @@ class Links {
   /// Puts a link of ours into the instruction that answers `poll`, and remembers where it leads; durable when
   /// it returns. A link to a host that may not be fetched from is left as it is. Errors: those of the
   /// catalog.
-  net::awaitable<Status> take_over(boost::json::value& instruction, Poll poll);
+  net::awaitable<Result<Handover>> take_over(boost::json::value& instruction, Poll poll);
 
   /// Asks the upstream for a fresh link to the artifact, in the name of the device that was last told to
   /// install it.

@@ -136,9 +136,9 @@ net::awaitable<http::Response> Relay::poll(http::Request& request, std::string b
   auto instruction = http::parse_json(*text);
   if (!instruction) co_return failure(transient(instruction.error().what), request);
   if (links_.is_enabled() && must_wait(request, *instruction)) co_return http::Response::empty(204);
-  if (auto taken = co_await links_.take_over(*instruction, std::move(poll)); !taken) {
-    co_return failure(transient(taken.error().what), request);
-  }
+  const auto taken = co_await links_.take_over(*instruction, std::move(poll));
+  if (!taken) co_return failure(transient(taken.error().what), request);
+  if (*taken == Handover::later) co_return http::Response::empty(204);
   response.body = text_body(boost::json::serialize(*instruction));
   co_return response;
 }

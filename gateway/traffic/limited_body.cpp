@@ -22,7 +22,7 @@ net::awaitable<Result<Bytes>> LimitedBody::next() {
 }
 
 net::awaitable<Status> LimitedBody::earn() {
-  const auto wanted = static_cast<std::size_t>(std::clamp<std::uint64_t>(left_, 1, Limiter::kGrantBytesMax));
+  const auto wanted = static_cast<std::size_t>(std::clamp<std::uint64_t>(left_, 1, link_.grant_bytes()));
   if (!link_.try_acquire(Traffic::bulk, wanted)) {
     POSTERN_CO_CHECK(co_await link_.acquire(Traffic::bulk, wanted));
   }

@@ -101,9 +101,11 @@ void Limiter::refill() {
 }
 
 std::size_t Limiter::grant_bytes() const {
-  const double burst = static_cast<double>(rate().bytes_per_second) * seconds_of(kBurst);
-  return static_cast<std::size_t>(
-      std::clamp(burst, static_cast<double>(kGrantBytesMin), static_cast<double>(kGrantBytesMax)));
+  const std::uint64_t waiting = waiting_[index_of(Traffic::bulk)].load(std::memory_order_relaxed);
+  const double turn = std::min(seconds_of(kBurst), seconds_of(kRoundMax) / static_cast<double>(waiting + 1));
+  return static_cast<std::size_t>(std::clamp(static_cast<double>(rate().bytes_per_second) * turn,
+                                             static_cast<double>(kGrantBytesMin),
+                                             static_cast<double>(kGrantBytesMax)));
 }
 
 double Limiter::burst_bytes() const {

@@ -26,7 +26,7 @@ inline constexpr std::array<std::string_view, 3> kTrafficNames{"state", "bulk", 
 /// whoever waits is resumed on its own executor.
 class Limiter {
  public:
-  /// Ask for no more at once if you can: it is granted in such pieces anyway.
+  /// Nobody is granted more at once.
   static constexpr std::size_t kGrantBytesMax = 64 << 10;
   /// A wait for bytes ends after this (decision 3: readers wait at most 4 minutes).
   static constexpr Duration kWaitMax = std::chrono::minutes(4);
@@ -60,6 +60,10 @@ class Limiter {
   /// Gives back bytes that were taken and not moved after all.
   void refund(Traffic traffic, std::size_t bytes);
 
+  /// What is granted at once now: less when the rate is low or many wait, so that everyone's turn comes in
+  /// time. Whoever moves much asks for this much at a time.
+  std::size_t grant_bytes() const;
+
   /// Nobody is held up now. Costs one load.
   bool is_unlimited() const { return rate_.load(std::memory_order_relaxed) == Rate::kUnlimited; }
   /// Nothing but state passes now. Costs one load.
@@ -76,6 +80,8 @@ class Limiter {
   /// Unused rate adds up to this much time of it.
   static constexpr Duration kBurst = std::chrono::milliseconds(100);
   static constexpr std::size_t kGrantBytesMin = 4 << 10;
+  /// A round of all who wait should take no longer.
+  static constexpr Duration kRoundMax = std::chrono::seconds(30);
   /// What charge() can take in advance, as time of the rate.
   static constexpr Duration kDebtMax = std::chrono::seconds(2);
   /// How long a stepped wall clock or a change of summer time can go unnoticed.
@@ -88,7 +94,6 @@ class Limiter {
   // With the lock held:
   void follow_calendar();
   void refill();
-  std::size_t grant_bytes() const;
   double burst_bytes() const;
   bool may_take(Traffic traffic, std::size_t bytes) const;
   void take(Traffic traffic, std::size_t bytes);

@@ -127,6 +127,16 @@ TEST_F(LimiterTest, LetsTwoHundredReadersProgressEvenly) {
   EXPECT_NEAR(sum(), 120 * 10e6, 200.0 * kPiece);
 }
 
+TEST_F(LimiterTest, ServesEveryoneInTimeWhenThousandsWait) {
+  Limiter& limiter = make("2 Mbit/s");
+  for (int reader = 0; reader < 5000; ++reader) {
+    ask(limiter, Traffic::bulk, limiter.grant_bytes());
+    loop_.settle();
+  }
+  loop_.advance(Limiter::kWaitMax);
+  EXPECT_TRUE(std::ranges::all_of(asked_, &Asked::succeeded));
+}
+
 TEST_F(LimiterTest, LosesNothingToASlowReader) {
   Limiter& limiter = make("80 Mbit/s");
   const std::uint64_t& slow = read(limiter, kPiece, 10s);

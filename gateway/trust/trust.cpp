@@ -333,6 +333,11 @@ net::awaitable<Status> Trust::stop() {
   co_return co_await scope_->join(clock_, std::chrono::seconds(5));
 }
 
+std::vector<Deadline> Trust::deadlines() const {
+  const std::lock_guard lock(mutex_);
+  return deadlines_;
+}
+
 void Trust::tell(Scrape& scrape) const {
   const WallTime now = clock_.wall();
   const auto seconds_to = [&](WallTime at) {

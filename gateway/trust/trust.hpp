@@ -48,6 +48,8 @@ class Trust {
   /// Looks at all files once, and at the time; `all`: reads every one. True when open connections have to be
   /// checked. Blocking.
   bool look(bool all);
+  /// When certificates and lists end, as they are now.
+  std::vector<Deadline> deadlines() const;
   /// Adds what is told of certificates, lists and reloads.
   void tell(Scrape& scrape) const;
 

@@ -34,6 +34,14 @@ Result<Url> Url::parse(std::string_view text) {
   }
   if (parsed->has_userinfo()) return malformed("user information is not allowed");
   if (parsed->encoded_host().empty()) return malformed("no host");
+  // Decoded, it could be anything: a slash, a line break.
+  if (!parsed->encoded_host().starts_with('[') && parsed->encoded_host().contains('%')) {
+    return malformed("a host with percent-encoding");
+  }
+  // Boost takes "h:4b" for port 4 and a path "b".
+  if (!parsed->encoded_path().empty() && !parsed->encoded_path().starts_with('/')) {
+    return malformed("not a port");
+  }
   Url url;
   url.is_secure = scheme == boost::urls::scheme::https;
   url.endpoint.host = parsed->host_address();
@@ -77,6 +85,7 @@ std::string percent_encode(std::string_view text) {
 Result<std::string> percent_decode(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\0') return invalid("a NUL in a percent-encoded text");
     if (text[i] != '%') {
       out.push_back(text[i]);
       continue;

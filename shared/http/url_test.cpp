@@ -15,8 +15,9 @@ TEST(Url, IsTakenApart) {
 }
 
 TEST(Url, RefusesWhatIsNoPlainHttpUrl) {
-  for (const char* text : {"", "/a", "ftp://a/", "https://", "https://user:secret@a/", "https://a:99999/",
-                           "https://a:0/", "a b"}) {
+  for (const char* text :
+       {"", "/a", "ftp://a/", "https://", "https://user:secret@a/", "https://a:99999/", "https://a:0/", "a b",
+        "https://a:4b:443/x", "https://a%2fb/", "https://a%0d%0ab/"}) {
     EXPECT_FALSE(Url::parse(text)) << text;
   }
 }
@@ -25,6 +26,7 @@ TEST(PercentEncoding, LeavesNoColonBare) {
   EXPECT_EQ(percent_encode("2030-01-02T03:04:05Z"), "2030-01-02T03%3A04%3A05Z");
   EXPECT_EQ(*percent_decode("a%2Fb%3a+"), "a/b:+");
   for (const char* text : {"%", "%1", "%zz", "%00"}) EXPECT_FALSE(percent_decode(text)) << text;
+  EXPECT_FALSE(percent_decode(std::string_view("\0", 1)));
 }
 
 TEST(Query, RoundTrips) {

@@ -15,7 +15,8 @@ namespace {
 class Recorder final : public ArtifactConsumer {
  public:
   Status on_header(const ArtifactHeader& header, ArtifactSignature signature) override {
-    told += fmt::format("header {} {} {}\n", header.name, header.payload_type, static_cast<int>(signature));
+    told += fmt::format("header {} {} {}\n", header.name, header.payload_type.value_or("-"),
+                        static_cast<int>(signature));
     return {};
   }
   Status on_script(const std::string& name, std::uint32_t mode, Bytes content) override {

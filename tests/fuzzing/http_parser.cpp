@@ -117,6 +117,10 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzzing::Cuts cuts(choice / 4);
   const Outcome whole = parse(kind, has_no_body, input.rest(), nullptr);
   const Outcome cut = parse(kind, has_no_body, input.rest(), &cuts);
+  // What is wrong at the front of a head may be seen at once, or only when the rest of the head is there.
+  const bool is_early = !whole.has_head && !cut.has_head && whole.end != Outcome::End::complete &&
+                        cut.end != Outcome::End::complete;
+  if (is_early) return 0;
   require(whole.end == cut.end, "whole and in pieces, a message is taken alike");
   require(whole.end == Outcome::End::refused || whole == cut, "whole and in pieces, a message says the same");
   return 0;

@@ -1,0 +1,16 @@
+// Looks at a configuration, and at the files it names, without serving anything.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "gateway/config.hpp"
+
+namespace postern::gateway {
+
+/// Everything that would keep a gateway with this configuration from starting, or from working, as far as
+/// that can be seen beforehand; each names the configuration key. Empty: nothing. Blocking; it changes
+/// nothing.
+std::vector<std::string> problems_of(const Config& config, WallTime now);
+
+}  // namespace postern::gateway

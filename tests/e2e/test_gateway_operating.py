@@ -1,0 +1,259 @@
+"""Operating a gateway: its commands, metrics and health, prefetches, the service manager, and what its logs must not hold."""
+
+import contextlib
+import http.client
+import json
+import pathlib
+import re
+import socket
+import subprocess
+import unittest
+
+from harness import SLOWNESS, tool
+from gateway_harness import ForeignUpstream, SiteTestCase
+from clients.debian_mender import wait_until
+
+
+class OperatingCase(SiteTestCase):
+    def command(self, *arguments, status=0):
+        """Runs a command of postern-gateway against the running one; returns what it prints."""
+        done = subprocess.run([tool("postern-gateway"), *arguments, "--config", str(self.gateway.work / "postern-gateway.json")],
+                              capture_output=True, text=True, timeout=120 * SLOWNESS)
+        self.assertEqual(done.returncode, status, f"{arguments}: {done.stdout}{done.stderr}")
+        self.said = done.stderr
+        return done.stdout
+
+    def watch(self, path):
+        """(status, body) of a GET at the metrics listener."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.gateway.metrics_port, timeout=30 * SLOWNESS)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    def updated_device(self, number=1):
+        device = self.mender5(number)
+        self.assertTrue(device.authenticate())
+        self.content = self.release("release-1")
+        self.upstream.deploy("release-1", [self.id_of(device.identity["mac"])])
+        self.assertEqual(device.run(seconds=60 * SLOWNESS), "success")
+        return device
+
+    def cached(self, name):
+        return next((a for a in json.loads(self.command("cache", "ls", "--json"))["artifacts"] if a["name"] == name), None)
+
+
+class EveryUpstream:
+    def test_an_artifact_that_was_prefetched_costs_the_device_no_transfer(self):
+        content = self.release("release-1")
+        said = self.command("prefetch", "release-1", "--wait")
+        self.assertIn("done", said)
+        self.assertEqual(self.cached("release-1")["state"], "complete")
+        before = self.gateway.metric("postern_gateway_uplink_artifact_bytes_total")
+        self.assertEqual(before, self.artifact_size)
+        device = self.mender5(1)
+        self.assertTrue(device.authenticate())
+        self.upstream.deploy("release-1", [self.id_of(device.identity["mac"])])
+        self.assertEqual(device.run(seconds=60 * SLOWNESS), "success")
+        self.assertEqual(self.installed(device), content)
+        self.assertEqual(self.gateway.metric("postern_gateway_uplink_artifact_bytes_total"), before, "it was here already")
+
+    def test_a_name_that_the_upstream_does_not_know_is_told(self):
+        said = self.command("prefetch", "release-9")
+        number = re.search(r"Prefetch (\d+)", said).group(1)
+
+        def failed():
+            return "no artifact" in self.command("prefetch", "--list")
+
+        wait_until(failed, seconds=30 * SLOWNESS, what="the failure")
+        self.command("prefetch", "--cancel", number)
+        self.assertIn("no prefetches", self.command("prefetch", "--list"))
+
+
+class CloudOperatingTest(EveryUpstream, OperatingCase):
+    def test_the_status_tells_what_an_operator_asks_first(self):
+        self.updated_device()
+        status = json.loads(self.command("status", "--json"))
+        self.assertTrue(status["ready"], status["checks"])
+        self.assertEqual(status["devices_bound"], 1)
+        self.assertEqual(status["cache"]["complete"], 1)
+        self.assertEqual(status["traffic"]["uplink_artifact_bytes"], self.artifact_size)
+        self.assertEqual({listener["name"] for listener in status["listeners"]}, {"https", "metrics"})
+        self.assertEqual(status["upstreams"][0]["url"], self.upstream.url)
+        text = self.command("status")
+        for word in ("ready", "yes", "LISTENER", "UPSTREAM", "1 complete"):
+            self.assertIn(word, text)
+
+    def test_the_cache_is_listed_verified_pinned_and_evicted(self):
+        self.updated_device()
+        self.assertIn("release-1", self.command("cache", "ls"))
+        self.assertEqual(self.cached("release-1")["state"], "complete")
+        self.assertIn("good", self.command("cache", "verify"))
+        self.command("cache", "pin", "release-1")
+        self.assertTrue(self.cached("release-1")["pinned"])
+        self.command("cache", "unpin", self.cached("release-1")["key"])
+        self.assertFalse(self.cached("release-1")["pinned"])
+        self.command("cache", "evict", "release-1")
+        self.command("cache", "gc")
+        evicted = self.cached("release-1")
+        self.assertTrue(evicted is None or evicted["stored_bytes"] == 0, evicted)
+        self.command("cache", "pin", "release-9", status=1)
+        self.assertIn("release-9", self.said)
+
+    def test_a_url_of_the_upstream_can_be_prefetched_and_a_foreign_one_can_not(self):
+        self.command("prefetch", "https://elsewhere.example/x.mender", "--wait", status=3)
+        self.assertIn("DomainWhitelist", self.command("prefetch", "--list"))
+
+    def test_a_scheduled_prefetch_outlasts_a_restart(self):
+        self.release("release-1")
+        self.assertIn("begins at", self.command("prefetch", "release-1", "--at", "2099-01-01 03:00"))
+        self.command("prefetch", "release-1", "--daily", "03:30")
+        self.gateway.stop()
+        self.gateway.start()
+        prefetches = json.loads(self.command("prefetch", "--list", "--json"))["prefetches"]
+        self.assertEqual([p["state"] for p in prefetches], ["scheduled", "scheduled"])
+        self.assertEqual(prefetches[1]["daily"], "03:30")
+        self.assertTrue(prefetches[0]["next"].startswith(("2098-12-31", "2099-01-01")), prefetches[0])
+
+    def test_after_a_restart_a_dead_link_is_renewed_without_any_device(self):
+        self.release("release-1", size=20_000_000)
+        self.command("prefetch", "release-1", "--wait")
+        self.command("cache", "evict", "release-1")
+        self.gateway.stop()
+        self.gateway.start()
+        self.command("prefetch", "release-1", "--wait")
+        self.assertEqual(self.cached("release-1")["state"], "complete")
+
+    def test_metrics_are_told_as_prometheus_reads_them(self):
+        self.updated_device()
+        status, text = self.watch("/metrics")
+        self.assertEqual(status, 200)
+        described = set(re.findall(r"^# TYPE (\S+) (?:counter|gauge)$", text, re.M))
+        self.assertEqual(len(described), text.count("# TYPE "), "each name once")
+        for line in text.splitlines():
+            if not line.startswith("#"):
+                self.assertRegex(line, r'^[a-z_:]+(\{[a-z_]+="(?:[^"\\]|\\.)*"(,[a-z_]+="(?:[^"\\]|\\.)*")*\})? \S+$')
+                self.assertIn(re.match(r"[a-z_:]+", line).group(), described)
+        for name in ("mender_gateway_http_requests_total", "mender_gateway_http_response_bytes_total",
+                     "postern_gateway_build_info", "postern_gateway_connections", "postern_gateway_handshakes_total",
+                     "postern_gateway_store_commits_total", "process_resident_memory_bytes", "process_open_fds"):
+            self.assertIn(name, described)
+        self.assertRegex(text, r'handshakes_total\{result="ok"\} [1-9]')
+        self.assertNotIn("release-1", text)
+
+    def test_health_and_readiness(self):
+        self.assertEqual(self.watch("/healthz")[0], 200)
+        status, body = self.watch("/readyz")
+        self.assertEqual((status, json.loads(body)["ready"]), (200, True))
+        self.upstream.stop()
+        self.assertEqual(self.watch("/readyz")[0], 200, "devices get what is cached all the same")
+
+    def test_the_control_socket_is_for_the_gateways_user_only_and_replaced_after_a_death(self):
+        path = self.gateway.work / "state" / "control.sock"
+        self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+        self.gateway.kill()
+        self.command("status", status=1)
+        self.assertIn("no gateway answers at", self.said)
+        self.gateway.start()
+        self.command("status")
+        self.gateway.stop()
+        self.assertFalse(path.exists())
+        self.gateway.start()
+
+    def test_the_configuration_is_checked_without_serving(self):
+        self.assertIn("good", self.command("check"))
+        broken = self.work / "broken.json"
+        config = json.loads((self.gateway.work / "postern-gateway.json").read_text())
+        config["HTTPS"]["ServerKey"] = str(self.work / "missing.key")
+        config["HTTPS"]["Listen"] = "nowhere"
+        broken.write_text(json.dumps(config))
+        done = subprocess.run([tool("postern-gateway"), "check", "--config", str(broken)], capture_output=True, text=True,
+                              timeout=60 * SLOWNESS)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("HTTPS.ServerKey", done.stdout)
+        self.assertIn("HTTPS.Listen", done.stdout)
+
+
+class ForeignOperatingTest(EveryUpstream, OperatingCase):
+    upstream_type = ForeignUpstream
+
+
+class ServiceManagerTest(OperatingCase):
+    """With a service manager's socket."""
+
+    def setUp(self):
+        super().setUp()
+        self.notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(self.notified.close)
+        self.notified.bind(str(self.work / "notify"))
+        self.notified.settimeout(30 * SLOWNESS)
+        self.gateway.stop()
+        self.gateway.start(wrap=["env", f"NOTIFY_SOCKET={self.work / 'notify'}", "WATCHDOG_USEC=1500000"])
+
+    def hear(self, wanted):
+        while True:
+            message = self.notified.recv(4096).decode()
+            if message.startswith(wanted):
+                return message
+
+    def test_the_manager_hears_when_it_is_ready_that_it_lives_and_when_it_stops(self):
+        self.assertIn("STATUS=Serving at", self.hear("READY=1"))
+        self.hear("WATCHDOG=1")
+        self.hear("WATCHDOG=1")
+        self.gateway.stop()
+        self.hear("STOPPING=1")
+        self.gateway.start()
+
+
+class UnitFileTest(unittest.TestCase):
+    unit = pathlib.Path(__file__).resolve().parents[2] / "gateway/packaging/postern-gateway.service"
+
+    def analyze(self, *arguments):
+        try:
+            return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60)
+        except FileNotFoundError:
+            self.skipTest("systemd is not here")
+
+    def test_systemd_understands_every_line(self):
+        done = self.analyze("verify", "--man=no", str(self.unit))
+        complaints = [line for line in done.stderr.splitlines()
+                      if self.unit.name in line and "is not executable" not in line]
+        self.assertEqual(complaints, [])
+
+    def test_it_is_exposed_as_little_as_can_be(self):
+        done = self.analyze("security", "--offline=true", "--threshold=25", str(self.unit))
+        self.assertEqual(done.returncode, 0, done.stdout[-3000:] + done.stderr)
+
+
+class LogTest(OperatingCase):
+    """A busy site, everything logged: no secret of anybody's is in any line."""
+
+    upstream_type = ForeignUpstream
+    gateway_settings = {"Postern": {"LogLevel": "debug"}}
+
+    def test_no_signature_token_or_password_is_in_the_log(self):
+        device = self.updated_device()
+        small = self.mcu(2, range_bytes=65536)
+        self.assertTrue(small.authenticate())
+        self.command("prefetch", "release-1", "--wait")
+        self.upstream.server.user_tokens.expire()
+        self.assertTrue(self.mender5(3).authenticate())
+        self.upstream.server.links.fail(status=403, body=b"<Error/>", times=1)
+        self.release("release-2")
+        self.command("prefetch", "release-2", "--wait")
+        self.gateway.ask("GET", "/api/devices/v1/deployments/download/artifact/00?x-men-expire=1&x-men-signature=0badc0ffee")
+        self.gateway.stop()
+        log = self.gateway.log()
+        self.gateway.start()
+        self.assertIn("http.served", log, "it is a log of everything")
+        self.assertIn("download.served", log)
+        secrets = [self.upstream.server.password, device._token, small._token]
+        for secret in filter(None, secrets):
+            self.assertNotIn(secret, log)
+        for pattern in (r"(?i)signature=", r"(?i)x-amz-", r"0badc0ffee", r"Bearer \S", r"Basic \S", r"eyJ[A-Za-z0-9_-]{10,}",
+                        r"PRIVATE KEY"):
+            self.assertIsNone(re.search(pattern, log), pattern)
+
+
+if __name__ == "__main__":
+    unittest.main()
