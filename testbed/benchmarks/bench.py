@@ -109,8 +109,9 @@ def describe_machine(stand):
             "kernel": f"{platform.system()} {platform.release()}",
             "kernel_tls": pathlib.Path("/proc/net/tls_stat").exists(),
             "gateway": version_of([tool("postern-gateway"), "--version"]), "nginx": stand.nginx.version,
-            "openssl": version_of(["openssl", "version"]), "curl": version_of(["curl", "--version"]).split(" (")[0],
-            "others_share": stand.others_share, "rounds": stand.rounds, "quick": stand.is_quick}
+            "openssl": version_of(["openssl", "version"]).split(" (")[0],
+            "curl": version_of(["curl", "--version"]).split(" (")[0], "others_share": stand.others_share,
+            "rounds": stand.rounds, "quick": stand.is_quick}
 
 
 def verdict_text(line):
