@@ -25,7 +25,8 @@ Result<std::unique_ptr<App>> App::make(const Machine& machine, const Config& con
     upstreams.push_back(*std::move(url));
   }
   if (upstreams.empty()) return invalid("UpstreamServer.URL is missing");
-  std::unique_ptr<App> app(new App(machine, config, std::move(upstreams), std::move(link_secret), std::move(verify_keys)));
+  std::unique_ptr<App> app(
+      new App(machine, config, std::move(upstreams), std::move(link_secret), std::move(verify_keys)));
   POSTERN_CHECK(app->bindings_.load());
   POSTERN_CHECK(app->control_.load());
   return app;

@@ -157,10 +157,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const Status taken_in_pieces = read(as_bytes(artifact), &cuts, cut);
   require(taken.has_value() == taken_in_pieces.has_value(),
           "whole and in pieces, an artifact is taken alike");
-  if (!taken) {
-    require(taken.error().what == taken_in_pieces.error().what, "and refused for the same reason");
-    return 0;
-  }
+  // Which of several faults is met first depends on where it is cut.
+  if (!taken) return 0;
   require(whole.told == cut.told, "whole and in pieces, an artifact says the same");
   check_manifest(artifact, whole);
   return 0;
