@@ -85,10 +85,10 @@ TEST_F(ApiClientTest, KeepsTheServersTextFromMovingTheCursor) {
 }
 
 TEST_F(ApiClientTest, NamesTheServerThatItCannotReach) {
-  auto nowhere = *client_for("http://nobody:8443");
+  auto nowhere = *client_for("http://localhost:8443");
   const Error error = loop_.run(nowhere.get("x")).error();
   EXPECT_EQ(error.kind, Kind::transient);
-  EXPECT_THAT(error.what, ::testing::StartsWith("cannot talk to http://nobody:8443: "));
+  EXPECT_THAT(error.what, ::testing::StartsWith("cannot talk to http://localhost:8443: "));
 }
 
 TEST_F(ApiClientTest, NamesTheCaOptionWhenACertificateIsNotTrusted) {

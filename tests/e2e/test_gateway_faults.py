@@ -4,6 +4,7 @@ import concurrent.futures
 import hashlib
 import random
 import re
+import threading
 import time
 import unittest
 
@@ -103,6 +104,8 @@ class LinksRunOut(SiteTestCase):
         debian = self.debian(1)
         scripted = self.mender5(2)
         self.assertTrue(scripted.authenticate())
+        up = threading.Event()
+        scripted.before_resume = lambda: up.wait(60 * SLOWNESS)
         ids = [self.id_of(debian.mac), self.id_of(scripted.identity["mac"])]
         content = self.release("release-1", size=16_000_000)
         deployment = self.upstream.deploy("release-1", ids)
@@ -116,6 +119,7 @@ class LinksRunOut(SiteTestCase):
             self.gateway.kill()
             time.sleep(2.5)  # the life of the gateway's links
             self.gateway.start()
+            up.set()
             self.assertEqual(update.result(timeout=240 * SLOWNESS), "success")
         wait_until(lambda: set(deployment.statuses.values()) == {"success"}, seconds=240 * SLOWNESS, what="success everywhere")
         self.assertEqual(self.installed(scripted), content)
