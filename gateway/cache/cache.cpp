@@ -193,17 +193,19 @@ std::shared_ptr<Entry> Cache::peek(const ArtifactKey& key) const {
 
 Result<bool> Cache::want(const ArtifactKey& key) {
   POSTERN_TRY(const auto artifact, catalog_.find(key));
+  if (!artifact) return true;
   // What is private is verified when it is fetched.
-  if (!artifact || artifact->is_private || chunks_ == nullptr) return true;
+  if (artifact->is_private || chunks_ == nullptr) return !source_.is_closed();
   if (artifact->quarantine) {
     POSTERN_CHECK(retry(*artifact));
     return false;
   }
   const auto known = peek(key);
   if (known && known->revision() == artifact->revision && known->refusal()) return false;
-  if (!options_.is_verified_only) return true;
+  if (!options_.is_verified_only && !source_.is_closed()) return true;
   POSTERN_TRY(const auto seat, entry_for(*artifact));
   const auto entry = seat->entry()->shared_from_this();
+  if (source_.is_closed()) return entry->is_complete();
   const bool is_filling = ensure_fill(entry, FillClass::interactive);
   if (entry->is_verified()) return true;
   if (!is_filling) {

@@ -152,6 +152,7 @@ bool Cache::is_prefetch_waiting(const ArtifactKey& key) const {
 }
 
 void Cache::start_prefetches() {
+  if (source_.is_closed()) return;  // whoever keeps house asks again
   for (;;) {
     ArtifactKey key{};
     {

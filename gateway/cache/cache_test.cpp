@@ -104,6 +104,24 @@ TEST_F(CacheTest, GivesNothingBeforeItIsVerifiedWhenToldSo) {
   EXPECT_TRUE(*cache_->want(key)) << "also after a restart";
 }
 
+// Decision 5: nobody is told of what would not come.
+TEST_F(CacheTest, GivesOutOnlyWhatIsHereWhileTheUplinkIsClosed) {
+  const auto here = add("a");
+  const auto away = add("b");
+  ASSERT_TRUE(*get(here) == file("a"));
+  wait_until([&] { return is_complete(here); });
+  uplink_.set_calendar(Calendar::parse("off").value());
+  EXPECT_TRUE(*cache_->want(here));
+  EXPECT_TRUE(*get(here) == file("a"));
+  EXPECT_FALSE(*cache_->want(away));
+  ASSERT_TRUE(loop_.run(keeper_->prefetch(away)));
+  loop_.advance(10min);
+  EXPECT_EQ(upstream_.served.size(), 1U);
+  uplink_.set_calendar(Calendar());
+  EXPECT_TRUE(*cache_->want(away));
+  wait_until([&] { return is_complete(away); });
+}
+
 TEST_F(CacheTest, VerifiesAlsoWhatIsNotKeptWhenToldSo) {
   open(verified_only());
   upstream_.files["/good"] = build("good", "x");

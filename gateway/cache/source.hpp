@@ -46,6 +46,8 @@ class Source {
   net::awaitable<Result<SourceStream>> open(ArtifactKey key, std::uint64_t first,
                                             std::optional<std::uint64_t> last,
                                             TrafficOf traffic = always_bulk);
+  /// Whether the uplink is closed to artifacts now.
+  bool is_closed() const { return uplink_.is_closed(); }
 
  private:
   net::awaitable<Result<http::Response>> get(const ArtifactKey& key, std::uint64_t first,
