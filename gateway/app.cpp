@@ -262,6 +262,13 @@ void App::add_checks() {
     co_return Status{};
   });
   readiness_.add("state_store", Need::needed, [this] { return probe_.check(); });
+  // A site goes on without it.
+  readiness_.add("upstream", Need::useful, [this]() -> net::awaitable<Status> {
+    for (const auto& [origin, health] : upstream_.states()) {
+      if (health.standing != Standing::down) co_return Status{};
+    }
+    co_return transient("none can be reached");
+  });
 }
 
 net::awaitable<GatewayStatus> App::status() {
@@ -289,7 +296,13 @@ net::awaitable<GatewayStatus> App::status() {
     status.certificates.push_back(
         {.which = deadline.which, .subject = deadline.subject, .expires = deadline.at});
   }
-  status.upstreams.push_back({.url = config_.upstream_url});
+  for (const auto& [origin, health] : upstream_.states()) {
+    const bool is_known = health.standing != Standing::unknown;
+    status.upstreams.push_back(
+        {.url = origin,
+         .is_up = is_known ? std::optional(health.standing == Standing::up) : std::nullopt,
+         .since = is_known ? std::optional(health.since) : std::nullopt});
+  }
   if (machine_.chunks != nullptr) status.cache_used_bytes = machine_.chunks->used_bytes();
   if (auto kept = keeper_.list()) status.artifacts = *std::move(kept);
   co_return status;

@@ -50,8 +50,6 @@ class App {
   /// Starts to serve; returns where. Runs before, or on, the first executor. Errors: those of the listeners
   /// for devices, and conflict when another gateway has the control socket.
   Result<Listening> listen();
-  /// What an operator does with the cache.
-  Keeper& keeper() { return keeper_; }
   /// Stops serving; requests under way have `grace` to end, fills end at once. Runs on: the first executor.
   net::awaitable<Status> stop(Duration grace);
 

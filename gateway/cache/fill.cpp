@@ -74,7 +74,7 @@ net::awaitable<Status> Fill::fill_and_verify() {
       entry_->forget(*digest);
       POSTERN_CO_CHECK(co_await fetch(number));
     }
-    if (batch_.size() == kBatchParts) POSTERN_CO_CHECK(co_await flush());
+    if (is_batch_due()) POSTERN_CO_CHECK(co_await flush());
   }
   POSTERN_CO_CHECK(co_await flush());
   POSTERN_CO_CHECK(co_await finish());
@@ -87,7 +87,7 @@ net::awaitable<Status> Fill::fill_gaps() {
   for (;;) {
     for (auto number = entry_->missing_from(0); number; number = entry_->missing_from(*number)) {
       POSTERN_CO_CHECK(co_await fetch(*number));
-      if (batch_.size() == kBatchParts) POSTERN_CO_CHECK(co_await flush());
+      if (is_batch_due()) POSTERN_CO_CHECK(co_await flush());
     }
     POSTERN_CO_CHECK(co_await flush());
     if (!entry_->missing_from(0)) co_return Status{};
@@ -235,6 +235,7 @@ net::awaitable<Status> Fill::verify(std::uint32_t number, std::shared_ptr<Memory
   });
   if (!verified) co_return untrue(verified.error());
   if (!is_stored) {
+    if (batch_.empty()) batch_begun_ = context_.clock.now();
     batch_.push_back({.mark = {.number = number,
                                .offset = std::uint64_t{number} * kChunkBytes,
                                .length = static_cast<std::uint32_t>(chunk->bytes.size()),
@@ -242,6 +243,11 @@ net::awaitable<Status> Fill::verify(std::uint32_t number, std::shared_ptr<Memory
                       .chunk = std::move(chunk)});
   }
   co_return Status{};
+}
+
+bool Fill::is_batch_due() const {
+  return batch_.size() == kBatchParts ||
+         (!batch_.empty() && context_.clock.now() - batch_begun_ >= kBatchTime);
 }
 
 net::awaitable<Status> Fill::flush() {

@@ -46,6 +46,8 @@ class Fill {
  private:
   /// Runs of received bytes become durable together, so that a commit carries many chunks.
   static constexpr std::size_t kBatchParts = 8;
+  /// A part waits no longer than this for others: over a thin uplink eight parts are minutes of its work.
+  static constexpr Duration kBatchTime = std::chrono::seconds(5);
   /// Failures in a row, without a byte in between, after which a fill gives up.
   static constexpr int kFailuresMax = 6;
   /// How often a fill that gives way looks whether it may go on, and how long it keeps its connection.
@@ -67,6 +69,7 @@ class Fill {
   net::awaitable<Status> reopen(std::uint64_t offset);
   net::awaitable<Status> back_off(const Error& error);
   net::awaitable<Status> verify(std::uint32_t number, std::shared_ptr<MemoryChunk> chunk);
+  bool is_batch_due() const;
   net::awaitable<Status> flush();
   net::awaitable<Status> store(std::vector<ChunkStore::Chunk> chunks, std::vector<SegmentMark> marks);
   net::awaitable<Status> finish();
@@ -96,6 +99,7 @@ class Fill {
     std::shared_ptr<MemoryChunk> chunk;
   };
   std::vector<Waiting> batch_;
+  SteadyTime batch_begun_{};  ///< when its first part was received
 };
 
 /// What an artifact updates, so that newer ones can be told from older ones: its artifact_group, or else its

@@ -15,17 +15,12 @@ std::string download_path(const ArtifactKey& key) {
 
 }  // namespace
 
-Result<CachedArtifact> Links::describe(const InstructionLink& link, const http::Url& url) const {
-  // Without a name for the artifact, its place without the signature is the most stable thing there is.
-  const std::string id = !link.artifact_id.empty()
-                             ? link.artifact_id
-                             : upstream_.origin_of(url) + url.target.substr(0, url.target.find('?'));
-  return CachedArtifact{.key = artifact_key(upstream_.origin(), id),
-                        .upstream = upstream_.origin(),
-                        .artifact_id = id,
-                        .name = link.artifact_name,
-                        .source_uri = link.uri,
-                        .is_private = is_configuration_link(url)};
+Result<CachedArtifact> Links::describe(const InstructionLink& link) const {
+  POSTERN_TRY(CachedArtifact artifact,
+              describe_artifact(upstream_, link.artifact_id, link.artifact_name, link.uri));
+  POSTERN_TRY(const http::Url url, http::Url::parse(link.uri));
+  artifact.is_private = is_configuration_link(url);
+  return artifact;
 }
 
 net::awaitable<Result<Handover>> Links::take_over(boost::json::value& instruction, Poll poll) {
@@ -44,7 +39,7 @@ net::awaitable<Result<Handover>> Links::take_over(boost::json::value& instructio
                {"error", "its host is neither the upstream server nor in DomainWhitelist"}});
     co_return Handover::done;
   }
-  POSTERN_CO_TRY(const CachedArtifact artifact, describe(*link, *url));
+  POSTERN_CO_TRY(const CachedArtifact artifact, describe(*link));
   POSTERN_CO_CHECK(co_await catalog_.note_source(artifact));
   polls_.note(artifact.key, std::move(poll));
   POSTERN_CO_TRY(const bool is_servable, options_.is_wanted(artifact.key));
@@ -70,8 +65,7 @@ net::awaitable<Status> Links::renew(ArtifactKey key) {
   }
   POSTERN_CO_TRY(const auto instruction, http::parse_json(body));
   POSTERN_CO_TRY(const InstructionLink link, read_instruction(instruction));
-  POSTERN_CO_TRY(const http::Url url, http::Url::parse(link.uri));
-  POSTERN_CO_TRY(const CachedArtifact artifact, describe(link, url));
+  POSTERN_CO_TRY(const CachedArtifact artifact, describe(link));
   if (artifact.key != key) co_return not_found("the device has another deployment now");
   log_.info("relay.link_renewed", {{"artifact", artifact.name}, {"deployment", link.deployment_id}});
   co_return co_await catalog_.note_source(artifact);

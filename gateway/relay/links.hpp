@@ -3,7 +3,7 @@
 
 #include "gateway/relay/polls.hpp"
 #include "gateway/relay/rewrite.hpp"
-#include "gateway/upstream/upstream.hpp"
+#include "gateway/upstream/finder.hpp"
 #include "shared/base/log.hpp"
 #include "shared/device_api/link.hpp"
 
@@ -50,7 +50,7 @@ class Links {
   net::awaitable<Status> renew(ArtifactKey key);
 
  private:
-  Result<CachedArtifact> describe(const InstructionLink& link, const http::Url& url) const;
+  Result<CachedArtifact> describe(const InstructionLink& link) const;
 
   Upstream& upstream_;
   Catalog& catalog_;

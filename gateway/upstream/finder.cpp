@@ -68,13 +68,14 @@ http::Request get_request(std::string target) {
 
 }  // namespace
 
-Result<CachedArtifact> describe_artifact(std::string_view upstream, const std::string& id,
+Result<CachedArtifact> describe_artifact(const Upstream& upstream, const std::string& id,
                                          const std::string& name, const std::string& uri) {
   POSTERN_TRY(const http::Url url, http::Url::parse(uri));
-  const std::string known_as = !id.empty() ? id : url.origin() + url.target.substr(0, url.target.find('?'));
+  const std::string known_as =
+      !id.empty() ? id : upstream.origin_of(url) + url.target.substr(0, url.target.find('?'));
   CachedArtifact artifact;
-  artifact.key = artifact_key(upstream, known_as);
-  artifact.upstream = upstream;
+  artifact.key = artifact_key(upstream.origin(), known_as);
+  artifact.upstream = upstream.origin();
   artifact.artifact_id = known_as;
   artifact.name = name;
   artifact.source_uri = uri;

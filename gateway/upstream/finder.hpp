@@ -19,9 +19,9 @@ struct FoundArtifact {
   std::optional<Digest> digest;  ///< SHA-256 of all of it
 };
 
-/// What is kept of an artifact that is named `id` by the server at `upstream`, whoever has told of it; where
-/// it has no name, its place without the signature is the most stable thing there is. Errors: invalid (link).
-Result<CachedArtifact> describe_artifact(std::string_view upstream, const std::string& id,
+/// What is kept of an artifact that the upstream names `id`, whoever has told of it; where it has no name,
+/// its place without the signature is the most stable thing there is. Errors: invalid (link).
+Result<CachedArtifact> describe_artifact(const Upstream& upstream, const std::string& id,
                                          const std::string& name, const std::string& uri);
 
 /// Asks the upstream. Thread-safe; runs where Upstream runs.

@@ -130,10 +130,9 @@ TEST_F(FinderTest, ATokenThatHasEndedIsRenewedOnceAndARefusedUserIsTold) {
 
 TEST_F(FinderTest, TheKeyIsThatOfTheInstructionOfADevice) {
   const auto found = loop_.run(by_certificate_.find_by_id("id-1")).value();
-  const auto described = describe_artifact("http://upstream", found.id, found.name, found.uri).value();
+  const auto described = describe_artifact(upstream_, found.id, found.name, found.uri).value();
   EXPECT_EQ(described.key, artifact_key("http://upstream", "id-1"));
-  const auto nameless =
-      describe_artifact("http://upstream", "", "", "http://cdn.example:81/a/b?sig=x").value();
+  const auto nameless = describe_artifact(upstream_, "", "", "http://cdn.example:81/a/b?sig=x").value();
   EXPECT_EQ(nameless.key, artifact_key("http://upstream", "http://cdn.example:81/a/b"));
 }
 
@@ -152,7 +151,7 @@ TEST_F(FinderTest, LookingUpANameOrAPlaceMakesItKnownToTheCatalog) {
 TEST_F(FinderTest, AFreshLinkIsFoundWithoutADevice) {
   ArtifactLookup lookup(&by_certificate_, upstream_, catalog_, log_);
   CachedArtifact known =
-      describe_artifact("http://upstream", "id-1", "release 1", "http://upstream/old?sig=b").value();
+      describe_artifact(upstream_, "id-1", "release 1", "http://upstream/old?sig=b").value();
   ASSERT_TRUE(loop_.run(catalog_.note_source(known)));
   EXPECT_TRUE(loop_.run(lookup.renew(known.key)));
   EXPECT_EQ(catalog_.source_of(known.key).value(), "http://upstream/get/id-1?sig=a");

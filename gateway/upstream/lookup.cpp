@@ -26,8 +26,7 @@ net::awaitable<Result<std::vector<CachedArtifact>>> ArtifactLookup::resolve(std:
           Reason::forbidden,
           fmt::format("host {} is neither the upstream server nor in DomainWhitelist", url.endpoint.host));
     }
-    POSTERN_CO_TRY(artifacts.emplace_back(),
-                   describe_artifact(upstream_.origin(), "", name_in(url), name_or_url));
+    POSTERN_CO_TRY(artifacts.emplace_back(), describe_artifact(upstream_, "", name_in(url), name_or_url));
   } else {
     if (finder_ == nullptr) {
       co_return invalid(
@@ -37,7 +36,7 @@ net::awaitable<Result<std::vector<CachedArtifact>>> ArtifactLookup::resolve(std:
     POSTERN_CO_TRY(const auto found, co_await finder_->find_by_name(name_or_url));
     for (const FoundArtifact& artifact : found) {
       POSTERN_CO_TRY(CachedArtifact described,
-                     describe_artifact(upstream_.origin(), artifact.id, artifact.name, artifact.uri));
+                     describe_artifact(upstream_, artifact.id, artifact.name, artifact.uri));
       described.expected_size_bytes = artifact.size_bytes;
       described.expected_digest = artifact.digest;
       artifacts.push_back(std::move(described));

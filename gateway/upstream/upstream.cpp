@@ -11,6 +11,9 @@ namespace postern::gateway {
 namespace {
 
 constexpr std::size_t kRedirectsMax = 5;
+/// To one server, for each executor: as many as devices may ask at once, or each further one costs a
+/// handshake.
+constexpr std::size_t kIdleConnectionsMax = 64;
 constexpr Duration kUnwind = std::chrono::seconds(5);
 
 bool is_redirect(int status) {
@@ -62,7 +65,8 @@ Upstream::Upstream(Network& network, Clock& clock, Log& log, std::vector<net::an
                                             http::ClientOptions{.tls = tls,
                                                                 .proxy_tls = options_.artifact_tls,
                                                                 .proxies = options_.proxies,
-                                                                .watchdog = watchdog});
+                                                                .watchdog = watchdog,
+                                                                .idle_connections_max = kIdleConnectionsMax});
     };
     clients_.push_back({.executor = std::move(executor),
                         .watchdog = watchdog,
@@ -107,13 +111,16 @@ void Upstream::note(std::size_t index, const Error* failure) {
 }
 
 template <class T, class Attempt>
-net::awaitable<Result<T>> Upstream::try_each(http::Request& request, Attempt attempt) {
+net::awaitable<Result<T>> Upstream::try_each(http::Request& request, const TargetAt& target_at,
+                                             Attempt attempt) {
   const auto order = health_.order();
   for (std::size_t i = 0;; ++i) {
     const std::size_t index = order[i];
     const bool is_last = i + 1 == order.size();
+    http::Url url = options_.urls[index];
+    url.target = target_at(index);
     bool may_have_arrived = false;
-    Result<T> outcome = co_await attempt(index, may_have_arrived);
+    Result<T> outcome = co_await attempt(url, may_have_arrived);
     if (!outcome && outcome.error().kind == Kind::cancelled) co_return outcome;
     if (!outcome) {
       note(index, &outcome.error());
@@ -133,26 +140,20 @@ net::awaitable<Result<T>> Upstream::try_each(http::Request& request, Attempt att
 
 net::awaitable<Result<http::Response>> Upstream::send(http::Request request) {
   Clients* here = co_await clients();
-  co_return co_await try_each<http::Response>(request, [&](std::size_t index, bool& may_have_arrived) {
-    return [](Upstream& self, http::Client& client, http::Request& what, std::size_t to,
-              bool& arrived) -> net::awaitable<Result<http::Response>> {
-      http::Url url = self.options_.urls[to];
-      url.target = self.prefixes_[to] + what.target;
-      co_return co_await client.attempt(url, what, arrived);
-    }(*this, *here->api, request, index, may_have_arrived);
-  });
+  const TargetAt target_at = [&](std::size_t index) { return prefixes_[index] + request.target; };
+  co_return co_await try_each<http::Response>(request, target_at,
+                                              [&](const http::Url& url, bool& may_have_arrived) {
+                                                return here->api->attempt(url, request, may_have_arrived);
+                                              });
 }
 
 net::awaitable<Result<http::Upgraded>> Upstream::upgrade(http::Request request) {
   Clients* here = co_await clients();
-  co_return co_await try_each<http::Upgraded>(request, [&](std::size_t index, bool& may_have_arrived) {
-    return [](Upstream& self, http::Client& client, http::Request& what, std::size_t to,
-              bool& arrived) -> net::awaitable<Result<http::Upgraded>> {
-      http::Url url = self.options_.urls[to];
-      url.target = self.prefixes_[to] + what.target;
-      co_return co_await client.upgrade(url, what, arrived);
-    }(*this, *here->api, request, index, may_have_arrived);
-  });
+  const TargetAt target_at = [&](std::size_t index) { return prefixes_[index] + request.target; };
+  co_return co_await try_each<http::Upgraded>(request, target_at,
+                                              [&](const http::Url& url, bool& may_have_arrived) {
+                                                return here->api->upgrade(url, request, may_have_arrived);
+                                              });
 }
 
 net::awaitable<Result<http::Response>> Upstream::get_once(const http::Url& url,
@@ -173,13 +174,9 @@ net::awaitable<Result<http::Response>> Upstream::get_once(const http::Url& url,
   if (response || options_.urls.size() == 1 || response.error().kind == Kind::cancelled) co_return response;
   note(*index, &response.error());
   // The servers that stand in for each other know the same links.
-  co_return co_await try_each<http::Response>(request, [&](std::size_t to, bool& arrived) {
-    return [](Upstream& self, http::Client& client, http::Request& what, const http::Url& link,
-              std::size_t at, bool& has_arrived) -> net::awaitable<Result<http::Response>> {
-      http::Url there = self.options_.urls[at];
-      there.target = link.target;
-      co_return co_await client.attempt(there, what, has_arrived);
-    }(*this, *here->api, request, url, to, arrived);
+  const TargetAt target_at = [&](std::size_t) { return url.target; };
+  co_return co_await try_each<http::Response>(request, target_at, [&](const http::Url& there, bool& arrived) {
+    return here->api->attempt(there, request, arrived);
   });
 }
 

@@ -72,8 +72,10 @@ class Upstream {
   /// Which of the upstreams it is; none for another host.
   std::optional<std::size_t> find(const http::Url& url) const;
   void note(std::size_t index, const Error* failure);
+  /// What to ask each upstream for.
+  using TargetAt = std::function<std::string(std::size_t index)>;
   template <class T, class Attempt>
-  net::awaitable<Result<T>> try_each(http::Request& request, Attempt attempt);
+  net::awaitable<Result<T>> try_each(http::Request& request, const TargetAt& target_at, Attempt attempt);
   net::awaitable<Result<http::Response>> get_once(const http::Url& url, const http::Headers& headers);
   Result<http::Url> redirected(const http::Url& from, const http::Response& response) const;
 

@@ -1,98 +1,48 @@
 #include "shared/transport/tcp.hpp"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
+
+#include "shared/transport/socket_stream.hpp"
 
 namespace postern {
-namespace {
 
-using net::ip::tcp;
-constexpr auto use_tuple = net::as_tuple(net::use_awaitable);
-constexpr int kBacklog = 4096;
-
-Error to_error(const boost::system::error_code& code, std::string_view context) {
+Error detail::socket_error(const boost::system::error_code& code, std::string_view context) {
   if (code == net::error::operation_aborted) return cancelled(std::string(context));
   if (code == net::error::connection_reset || code == net::error::broken_pipe || code == net::error::eof ||
       code == net::error::bad_descriptor) {
     return {Kind::transient, Reason::closed, fmt::format("{}: {}", context, code.message())};
   }
+  return transient(fmt::format("{}: {}", context, code.message()));
+}
+
+namespace {
+
+using detail::use_tuple;
+using net::ip::tcp;
+constexpr int kBacklog = 4096;
+
+Error to_error(const boost::system::error_code& code, std::string_view context) {
   if (code == net::error::address_in_use) return conflict(fmt::format("{}: {}", context, code.message()));
   if (code == boost::system::errc::too_many_files_open ||
       code == boost::system::errc::too_many_files_open_in_system) {
     return exhausted(fmt::format("{}: {}", context, code.message()));
   }
-  return transient(fmt::format("{}: {}", context, code.message()));
+  return detail::socket_error(code, context);
 }
 
 std::string describe(const tcp::endpoint& endpoint) {
   return Endpoint{endpoint.address().to_string(), endpoint.port()}.to_string();
 }
 
-class TcpStream final : public Stream {
- public:
-  explicit TcpStream(tcp::socket socket) : socket_(std::move(socket)) {
-    boost::system::error_code ignored;
-    socket_.set_option(tcp::no_delay(true), ignored);
-    const auto remote = socket_.remote_endpoint(ignored);
-    peer_ = describe(remote);
-  }
-
-  net::awaitable<Result<std::size_t>> read_some(MutableBytes out) override {
-    const auto [error, count] =
-        co_await socket_.async_read_some(net::buffer(out.data(), out.size()), use_tuple);
-    if (error == net::error::eof) co_return std::size_t{0};
-    if (error) co_return to_error(error, fmt::format("read from {}", peer_));
-    co_return count;
-  }
-  net::awaitable<Status> write(std::span<const Bytes> pieces) override {
-    std::vector<net::const_buffer> buffers;
-    buffers.reserve(pieces.size());
-    for (const Bytes piece : pieces) buffers.emplace_back(piece.data(), piece.size());
-    const auto [error, count] = co_await net::async_write(socket_, buffers, use_tuple);
-    if (error) co_return to_error(error, fmt::format("write to {}", peer_));
-    co_return Status{};
-  }
-  Result<std::size_t> write_now(Bytes bytes) override {
-    const ssize_t count =
-        ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (count >= 0) return static_cast<std::size_t>(count);
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return std::size_t{0};
-    return to_error({errno, boost::system::system_category()}, fmt::format("write to {}", peer_));
-  }
-  net::awaitable<Status> readable() override {
-    const auto [error] = co_await socket_.async_wait(tcp::socket::wait_read, use_tuple);
-    if (error) co_return to_error(error, fmt::format("read from {}", peer_));
-    co_return Status{};
-  }
-  net::awaitable<Status> shutdown() override {
-    boost::system::error_code error;
-    socket_.shutdown(tcp::socket::shutdown_send, error);
-    if (error) co_return to_error(error, fmt::format("shut down {}", peer_));
-    co_return Status{};
-  }
-  void close() override {
-    boost::system::error_code ignored;
-    socket_.close(ignored);
-  }
-  void abort() override {
-    boost::system::error_code ignored;
-    socket_.set_option(tcp::socket::linger(true, 0), ignored);  // a reset instead of an orderly end
-    socket_.close(ignored);
-  }
-  const std::string& peer() const override { return peer_; }
-  net::any_io_executor executor() const override {
-    return const_cast<tcp::socket&>(socket_).get_executor();  // Asio forgot the const
-  }
-
- private:
-  tcp::socket socket_;
-  std::string peer_;
-};
+std::unique_ptr<Stream> make_stream(tcp::socket socket) {
+  boost::system::error_code ignored;
+  socket.set_option(tcp::no_delay(true), ignored);
+  std::string peer = describe(socket.remote_endpoint(ignored));
+  return std::make_unique<detail::SocketStream<tcp::socket>>(std::move(socket), std::move(peer));
+}
 
 class TcpListener final : public Listener {
  public:
@@ -104,7 +54,7 @@ class TcpListener final : public Listener {
   net::awaitable<Result<std::unique_ptr<Stream>>> accept() override {
     auto [error, socket] = co_await acceptor_.async_accept(use_tuple);
     if (error) co_return to_error(error, fmt::format("accept at {}", local_.to_string()));
-    co_return std::make_unique<TcpStream>(std::move(socket));
+    co_return make_stream(std::move(socket));
   }
   void close() override {
     boost::system::error_code ignored;
@@ -154,7 +104,7 @@ net::awaitable<Result<std::unique_ptr<Stream>>> SystemNetwork::connect(const End
   tcp::socket socket(executor);
   const auto [error, endpoint] = co_await net::async_connect(socket, addresses, use_tuple);
   if (error) co_return to_error(error, context);
-  co_return std::make_unique<TcpStream>(std::move(socket));
+  co_return make_stream(std::move(socket));
 }
 
 }  // namespace postern

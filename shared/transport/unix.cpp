@@ -4,28 +4,27 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
+
+#include "shared/transport/socket_stream.hpp"
 
 namespace postern {
 namespace {
 
 using Local = net::local::stream_protocol;
-constexpr auto use_tuple = net::as_tuple(net::use_awaitable);
+using UnixStream = detail::SocketStream<Local::socket>;
+using detail::use_tuple;
 constexpr int kBacklog = 16;
 
 Error to_error(const boost::system::error_code& code, std::string_view context) {
-  if (code == net::error::operation_aborted) return cancelled(std::string(context));
-  if (code == net::error::connection_reset || code == net::error::broken_pipe || code == net::error::eof ||
-      code == net::error::bad_descriptor || code == net::error::connection_refused) {
+  if (code == net::error::connection_refused) {
     return {Kind::transient, Reason::closed, fmt::format("{}: {}", context, code.message())};
   }
   if (code == net::error::access_denied || code == net::error::no_permission) {
     return rejected(Reason::forbidden, fmt::format("{}: {}", context, code.message()));
   }
+  if (code == net::error::operation_aborted) return detail::socket_error(code, context);
   return from_errno(code.value(), context);
 }
 
@@ -37,44 +36,6 @@ Result<Local::endpoint> to_endpoint(const std::string& path) {
   }
   return Local::endpoint(path);
 }
-
-class UnixStream final : public Stream {
- public:
-  UnixStream(Local::socket socket, std::string peer) : socket_(std::move(socket)), peer_(std::move(peer)) {}
-
-  net::awaitable<Result<std::size_t>> read_some(MutableBytes out) override {
-    const auto [error, count] =
-        co_await socket_.async_read_some(net::buffer(out.data(), out.size()), use_tuple);
-    if (error == net::error::eof) co_return std::size_t{0};
-    if (error) co_return to_error(error, fmt::format("read from {}", peer_));
-    co_return count;
-  }
-  net::awaitable<Status> write(std::span<const Bytes> pieces) override {
-    std::vector<net::const_buffer> buffers;
-    for (const Bytes piece : pieces) buffers.emplace_back(piece.data(), piece.size());
-    const auto [error, count] = co_await net::async_write(socket_, buffers, use_tuple);
-    if (error) co_return to_error(error, fmt::format("write to {}", peer_));
-    co_return Status{};
-  }
-  net::awaitable<Status> shutdown() override {
-    boost::system::error_code error;
-    socket_.shutdown(Local::socket::shutdown_send, error);
-    if (error) co_return to_error(error, fmt::format("shut down {}", peer_));
-    co_return Status{};
-  }
-  void close() override {
-    boost::system::error_code ignored;
-    socket_.close(ignored);
-  }
-  const std::string& peer() const override { return peer_; }
-  net::any_io_executor executor() const override {
-    return const_cast<Local::socket&>(socket_).get_executor();  // Asio forgot the const
-  }
-
- private:
-  Local::socket socket_;
-  std::string peer_;
-};
 
 class UnixListener final : public Listener {
  public:
