@@ -367,8 +367,17 @@ class Mender5:
                 self.send_log(deployment)
             return "failure"
         self.artifact_name, self.provides = name, provides
-        self.report(deployment, "success")
+        self._report_success(deployment)
         return "success"
+
+    def _report_success(self, deployment):
+        """The last report is sent again when its answer does not come."""
+        for _ in range(100):
+            try:
+                self.report(deployment, "success")
+                return
+            except (ConnectionCut, OSError):
+                time.sleep(self.retry_seconds)
 
     def _commit(self, deployment):
         while not self.authenticate():
