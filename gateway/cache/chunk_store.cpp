@@ -3,17 +3,15 @@
 #include <charconv>
 #include <filesystem>
 
+#include "gateway/cache/segment_layout.hpp"
 #include "shared/base/fault_point.hpp"
 
 namespace postern::gateway {
 namespace {
 
-constexpr Table kChunks{"chunks"};  ///< SHA-256 -> bytes
-constexpr Table kTurns{"turns"};    ///< one row that is written to have a commit, see remove_from()
+constexpr Table kTurns{"turns"};  ///< one row that is written to have a commit, see remove()
 constexpr std::string_view kTurnKey = "turn";
 constexpr std::string_view kSegmentPrefix = "segment-";
-/// What LMDB needs beside the values: pages of the tree, those that a commit frees, and some to begin with.
-constexpr std::uint64_t kOverheadBytes = 2 << 20;
 /// After a write for which there should have been room.
 constexpr Duration kFullTime = std::chrono::minutes(1);
 /// Chunks that one commit removes: LMDB notes each of their pages.
@@ -26,11 +24,6 @@ std::optional<std::uint32_t> number_of(std::string_view name) {
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
   if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
   return number;
-}
-
-/// What a chunk takes of a segment: whole pages, with the head of the first.
-std::uint64_t pages_of(std::size_t bytes) {
-  return (bytes + 16 + 4095) / 4096 * 4096;
 }
 
 void remove_tree(const std::string& path, Log& log) {
@@ -88,7 +81,7 @@ Result<std::unique_ptr<ChunkStore>> ChunkStore::open(ChunkStoreOptions options, 
       remove_tree(store->path_of(number), log);
     }
   }
-  store->unlink_empty();
+  (void)store->unlink_empty();
   return store;
 }
 
@@ -126,7 +119,7 @@ Status ChunkStore::index(const SegmentPtr& segment) {
   const std::unique_lock lock(mutex_);
   for (auto& [digest, place] : found) {
     segment->live_bytes += pages_of(place.bytes);
-    places_.try_emplace(digest, std::move(place));
+    if (!places_.try_emplace(digest, std::move(place)).second) segment->strays.push_back(digest);
   }
   return {};
 }
@@ -138,19 +131,24 @@ ChunkStore::Segments ChunkStore::segments() const {
 
 Status ChunkStore::view(const Digest& digest, const std::function<void(Bytes)>& use) const {
   std::shared_ptr<Database> database;
-  {
-    const std::shared_lock lock(mutex_);
-    const auto place = places_.find(digest);
-    if (place == places_.end()) return gone(digest);
-    if (place->second.is_rotten) return has_rotted(digest);
-    database = place->second.segment->database;
+  for (;;) {
+    {
+      const std::shared_lock lock(mutex_);
+      const auto place = places_.find(digest);
+      // It may have been moved after we had looked, and is not in its old place then.
+      if (place == places_.end() || place->second.segment->database == database) return gone(digest);
+      if (place->second.is_rotten) return has_rotted(digest);
+      database = place->second.segment->database;
+    }
+    bool is_here = false;
+    POSTERN_CHECK(database->read([&](const ReadTxn& txn) -> Status {
+      POSTERN_TRY(const auto value, txn.get(kChunks, digest));
+      is_here = value.has_value();
+      if (is_here) use(*value);
+      return {};
+    }));
+    if (is_here) return {};
   }
-  return database->read([&](const ReadTxn& txn) -> Status {
-    POSTERN_TRY(const auto value, txn.get(kChunks, digest));
-    if (!value) return gone(digest);
-    use(*value);
-    return {};
-  });
 }
 
 Result<std::size_t> ChunkStore::read(const Digest& digest, std::size_t offset, MutableBytes out) const {
@@ -212,22 +210,20 @@ Status ChunkStore::check(const Digest& digest) {
   return viewed;
 }
 
-std::uint64_t ChunkStore::growth_bytes() const {
-  std::uint64_t files = 0;
-  for (const auto& segment : segments()) files += segment->database->stats().used_bytes;
-  const std::uint64_t quota = options_.bytes_max - std::min(files, options_.bytes_max);
+std::uint64_t ChunkStore::growth_bytes(bool within_quota) const {
   const auto directory = open_directory(options_.directory);
   const auto free = directory ? (*directory)->free_bytes() : Result<std::uint64_t>(directory.error());
   if (!free) return 0;
-  return std::min(quota, *free - std::min(*free, options_.free_bytes_min));
+  const std::uint64_t disk = *free - std::min(*free, options_.free_bytes_min);
+  if (!within_quota) return disk;
+  return std::min(disk, options_.bytes_max - std::min(used_bytes(), options_.bytes_max));
 }
 
-std::vector<ChunkStore::Room> ChunkStore::rooms() const {
-  const std::uint64_t growth = growth_bytes();
+std::vector<ChunkStore::Room> ChunkStore::rooms(std::uint64_t growth) const {
   const SteadyTime now = clock_.now();
   std::vector<Room> rooms;
   for (const auto& segment : segments()) {
-    if (now < segment->full_until.load()) continue;
+    if (segment->is_leaving || now < segment->full_until.load()) continue;
     const auto stats = segment->database->stats();
     const std::uint64_t limit = std::min(stats.size_bytes_max, stats.used_bytes + growth);
     const std::uint64_t taken = segment->live_bytes + kOverheadBytes;
@@ -246,7 +242,7 @@ std::vector<ChunkStore::Room> ChunkStore::rooms() const {
 bool ChunkStore::has_room_for(std::size_t chunks) const {
   std::uint64_t growth = growth_bytes();
   std::uint64_t found = 0;
-  for (const Room& room : rooms()) {
+  for (const Room& room : rooms(growth)) {
     // They share what the files may still grow by.
     const std::uint64_t shared = std::min(growth, room.growth_bytes);
     growth -= shared;
@@ -277,14 +273,18 @@ std::vector<ChunkStore::Chunk> ChunkStore::only_new(std::vector<Chunk> chunks) c
   return chunks;
 }
 
-Result<std::pair<ChunkStore::SegmentPtr, std::size_t>> ChunkStore::place_for(std::span<const Chunk> chunks) {
+Result<ChunkStore::Target> ChunkStore::place_for(std::span<const Chunk> chunks) {
   {
     // A rotten chunk is replaced where it lies, or there would be two of it.
     const std::shared_lock lock(mutex_);
     const auto place = places_.find(chunks.front().digest);
-    if (place != places_.end()) return std::pair(place->second.segment, std::size_t{1});
+    if (place != places_.end()) return Target(place->second.segment, 1);
   }
-  const auto all = rooms();
+  return room_for(chunks, growth_bytes());
+}
+
+Result<ChunkStore::Target> ChunkStore::room_for(std::span<const Chunk> chunks, std::uint64_t growth) {
+  const auto all = rooms(growth);
   const auto fits = [&](const Room& room) {
     std::uint64_t bytes = 0;
     std::size_t count = 0;
@@ -300,12 +300,12 @@ Result<std::pair<ChunkStore::SegmentPtr, std::size_t>> ChunkStore::place_for(std
   if (best == all.end() || fits(*best) == 0) {
     return exhausted(fmt::format("the cache has no room for {} chunks more", chunks.size()));
   }
-  if (best->segment) return std::pair(best->segment, fits(*best));
+  if (best->segment) return Target(best->segment, fits(*best));
   const Segments known = segments();
   POSTERN_TRY(auto fresh, open_segment(known.empty() ? 1 : known.back()->number + 1));
   const std::unique_lock lock(mutex_);
   segments_.push_back(fresh);
-  return std::pair(std::move(fresh), fits(*best));
+  return Target(std::move(fresh), fits(*best));
 }
 
 net::awaitable<Status> ChunkStore::write(SegmentPtr segment, std::span<const Chunk> chunks) {
@@ -322,7 +322,11 @@ net::awaitable<Status> ChunkStore::write(SegmentPtr segment, std::span<const Chu
   const std::unique_lock lock(mutex_);
   for (const Chunk& chunk : chunks) {
     Place& place = places_[chunk.digest];
-    if (!place.segment) segment->live_bytes += pages_of(chunk.bytes.size());
+    if (place.segment != segment) {
+      // A stray that lies here already was counted when it was found.
+      if (std::erase(segment->strays, chunk.digest) == 0) segment->live_bytes += pages_of(chunk.bytes.size());
+      if (place.segment) place.segment->strays.push_back(chunk.digest);
+    }
     place = {.segment = segment,
              .bytes = static_cast<std::uint32_t>(chunk.bytes.size()),
              .is_checked = true,
@@ -334,13 +338,18 @@ net::awaitable<Status> ChunkStore::write(SegmentPtr segment, std::span<const Chu
 net::awaitable<Status> ChunkStore::put(std::vector<Chunk> chunks, Pool& pool) {
   const auto turn = co_await turns_.take();
   chunks = only_new(std::move(chunks));
-  std::span<const Chunk> rest = chunks;
-  while (!rest.empty()) {
-    auto place = co_await pool.run([&] { return place_for(rest); });
-    if (!place) co_return std::move(place).error();
-    const auto& [segment, count] = *place;
-    if (auto written = co_await write(segment, rest.first(count)); written) {
-      rest = rest.subspan(count);
+  co_return co_await store(chunks, [this](std::span<const Chunk> rest) { return place_for(rest); }, pool);
+}
+
+net::awaitable<Status> ChunkStore::store(std::span<const Chunk> chunks,
+                                         std::function<Result<Target>(std::span<const Chunk>)> target_for,
+                                         Pool& pool) {
+  while (!chunks.empty()) {
+    auto target = co_await pool.run([&] { return target_for(chunks); });
+    if (!target) co_return std::move(target).error();
+    const auto& [segment, count] = *target;
+    if (auto written = co_await write(segment, chunks.first(count)); written) {
+      chunks = chunks.subspan(count);
     } else if (written.error().kind == Kind::exhausted && clock_.now() >= segment->full_until.load()) {
       segment->full_until = clock_.now() + kFullTime;  // another may have room
     } else {
@@ -426,17 +435,27 @@ net::awaitable<Result<ChunkStore::Removed>> ChunkStore::remove(std::vector<Diges
       return txn.put(kTurns, as_bytes(kTurnKey), as_bytes(std::to_string(turn_number)));
     }));
   }
-  removed.segments = co_await pool.run([&] { return unlink_empty(); });
+  removed += co_await pool.run([&] { return unlink_empty(); });
   co_return removed;
 }
 
-std::uint64_t ChunkStore::unlink_empty() {
+ChunkStore::Removed& ChunkStore::Removed::operator+=(const Removed& more) {
+  chunks += more.chunks;
+  bytes += more.bytes;
+  segments += more.segments;
+  disk_bytes += more.disk_bytes;
+  return *this;
+}
+
+ChunkStore::Removed ChunkStore::unlink_empty() {
+  Removed removed;
   std::vector<std::uint32_t> numbers;
   {
     const std::unique_lock lock(mutex_);
     std::erase_if(segments_, [&](const SegmentPtr& segment) {
       if (segment->live_bytes != 0) return false;
       numbers.push_back(segment->number);
+      removed.disk_bytes += segment->database->stats().used_bytes;
       return true;
     });
   }
@@ -444,7 +463,8 @@ std::uint64_t ChunkStore::unlink_empty() {
     log_.info("cache.segment_removed", {{"segment", number}});
     remove_tree(path_of(number), log_);
   }
-  return numbers.size();
+  removed.segments = numbers.size();
+  return removed;
 }
 
 std::vector<Digest> ChunkStore::list_after(const std::optional<Digest>& digest, std::size_t count) const {

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <functional>
 #include <map>
+#include <set>
 #include <shared_mutex>
 
 #include "gateway/cache/turns.hpp"
@@ -34,20 +35,23 @@ struct ChunkStoreOptions {
 
 /// The chunks lie in segments: LMDB environments of a limited size. An environment's file never shrinks, but
 /// the pages of a chunk that was removed are used again by the next one, as nearly all have the same size; a
-/// segment that has become empty is unlinked. Where each chunk lies is kept in memory (some 100 bytes for a
-/// chunk) and read from the segments at the start. A chunk that is put is durable when the call returns.
-/// Thread-safe.
+/// segment that has become empty is unlinked, and compact() makes such ones. Where each chunk lies is kept in
+/// memory (some 100 bytes for a chunk) and read from the segments at the start. A chunk that is put is
+/// durable when the call returns. Thread-safe.
 class ChunkStore {
  public:
   struct Chunk {
     Digest digest{};
     Bytes bytes;  ///< up to kChunkBytes
   };
-  /// What remove() has done.
+  /// What remove() and compact() have done.
   struct Removed {
     std::uint64_t chunks = 0;
-    std::uint64_t bytes = 0;
-    std::uint64_t segments = 0;
+    std::uint64_t bytes = 0;       ///< of the chunks
+    std::uint64_t segments = 0;    ///< unlinked
+    std::uint64_t disk_bytes = 0;  ///< by which the files are smaller now, all together
+
+    Removed& operator+=(const Removed& more);
   };
   struct Usage {
     std::uint64_t file_bytes = 0;  ///< of the segments on the disk: what the quota is about
@@ -93,6 +97,15 @@ class ChunkStore {
   /// `is_referenced` is asked on the pool. Errors: those of it and of the database.
   net::awaitable<Result<Removed>> remove(std::vector<Digest> digests, IsReferenced is_referenced, Pool& pool);
 
+  /// Gives free room inside the segments back to the disk, where that is worth it: the chunks of a segment
+  /// that is mostly empty are moved to the free room of others, or to a new segment, and its file is
+  /// unlinked. In slices, between which others get their turn; every chunk can be read all the time, and a
+  /// crash leaves it where it was, where it goes, or in both, which the next call puts right. A chunk that
+  /// turns out to be rotten is removed. Errors: those of the database.
+  net::awaitable<Result<Removed>> compact(Pool& pool);
+  /// Whether all that is stored fits into the quota, which may be smaller than it was.
+  bool fits_quota() const;
+
   /// The next chunks in the order of their digests, at most `count`; nothing begins at the first.
   std::vector<Digest> list_after(const std::optional<Digest>& digest, std::size_t count) const;
   /// Whether so many chunks could be put now. Blocking.
@@ -108,6 +121,9 @@ class ChunkStore {
     /// It had no room where there should have been some; not asked again before.
     std::atomic<SteadyTime> full_until = SteadyTime::min();
     std::uint64_t turn = 0;  ///< counts removals; only inside a turn
+    /// Chunks that lie here and are given out from elsewhere; only inside a turn.
+    std::vector<Digest> strays;
+    std::atomic<bool> is_leaving = false;  ///< it is being emptied: nothing new comes here
   };
   using SegmentPtr = std::shared_ptr<Segment>;
   using Segments = std::vector<SegmentPtr>;
@@ -131,17 +147,39 @@ class ChunkStore {
   Result<SegmentPtr> open_segment(std::uint32_t number);
   Status index(const SegmentPtr& segment);
   Segments segments() const;
-  std::uint64_t growth_bytes() const;
-  std::vector<Room> rooms() const;
+  /// What the disk, and the quota unless it is left out, let the files grow by.
+  std::uint64_t growth_bytes(bool within_quota = true) const;
+  std::vector<Room> rooms(std::uint64_t growth) const;
   std::vector<Chunk> only_new(std::vector<Chunk> chunks) const;
   /// A segment with room for the first of the chunks, and how many go there.
-  Result<std::pair<SegmentPtr, std::size_t>> place_for(std::span<const Chunk> chunks);
+  using Target = std::pair<SegmentPtr, std::size_t>;
+  Result<Target> place_for(std::span<const Chunk> chunks);
+  /// The same for chunks that are nowhere, or leave where they are.
+  Result<Target> room_for(std::span<const Chunk> chunks, std::uint64_t growth);
+  net::awaitable<Status> store(std::span<const Chunk> chunks,
+                               std::function<Result<Target>(std::span<const Chunk>)> target_for, Pool& pool);
   net::awaitable<Status> write(SegmentPtr segment, std::span<const Chunk> chunks);
   std::vector<std::pair<SegmentPtr, std::vector<Digest>>> by_segment(std::span<const Digest> digests) const;
   Result<std::vector<Digest>> only_unwanted(std::span<const Digest> digests,
                                             const IsReferenced& is_referenced) const;
   net::awaitable<Status> remove_from(SegmentPtr segment, std::span<const Digest> digests, Removed& removed);
-  std::uint64_t unlink_empty();
+  Removed unlink_empty();
+
+  // --- compact()
+  std::uint64_t growth_for_moves() const;
+  SegmentPtr sparse_segment(const std::set<std::uint32_t>& tried) const;
+  std::vector<Digest> digests_in(const Segment& segment) const;
+  net::awaitable<Status> empty(SegmentPtr segment, Pool& pool);
+  net::awaitable<Status> move(SegmentPtr segment, std::span<const Digest> digests, Pool& pool);
+  /// Chunks as they are in a segment, and those of them that are not what they should be.
+  struct Load {
+    std::vector<std::vector<std::byte>> contents;
+    std::vector<Chunk> chunks;
+    std::vector<Digest> rotten;
+  };
+  Result<Load> load(const SegmentPtr& segment, std::span<const Digest> digests) const;
+  void drop_rotten(const SegmentPtr& segment, std::span<const Digest> digests);
+  net::awaitable<Status> remove_strays(SegmentPtr segment);
 
   const ChunkStoreOptions options_;
   Clock& clock_;

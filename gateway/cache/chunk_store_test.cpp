@@ -1,5 +1,7 @@
 #include "gateway/cache/chunk_store.hpp"
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <fstream>
 
@@ -49,6 +51,31 @@ class ChunkStoreTest : public ::testing::Test {
     std::optional<T> result = co_await std::move(operation);
     guard.reset();
     co_return result;
+  }
+  Result<ChunkStore::Removed> compact() { return wait_for(store_->compact(pool_)).value(); }
+  /// What the files really take of the disk.
+  std::uint64_t allocated_bytes() const {
+    std::uint64_t bytes = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(directory_.path() + "/cache")) {
+      struct stat info{};
+      EXPECT_EQ(::stat(entry.path().c_str(), &info), 0);
+      bytes += static_cast<std::uint64_t>(info.st_blocks) * 512;
+    }
+    return bytes;
+  }
+  /// Changes a byte of the chunk that is filled with this in the first segment, and opens the store again.
+  void rot(char fill) {
+    store_.reset();
+    {
+      std::fstream file(directory_.path() + "/cache/segment-000001/data.mdb",
+                        std::ios::in | std::ios::out | std::ios::binary);
+      std::string all(std::istreambuf_iterator<char>(file), {});
+      const auto at = all.find(std::string(1000, fill));
+      ASSERT_NE(at, std::string::npos);
+      file.seekp(static_cast<std::streamoff>(at + 500));
+      file.put('!');
+    }
+    open();
   }
   Result<std::string> read(const std::vector<std::byte>& content, std::size_t offset, std::size_t size) {
     std::vector<std::byte> out(size);
@@ -135,6 +162,88 @@ TEST_F(ChunkStoreTest, RemovesASegmentThatIsEmpty) {
   EXPECT_EQ(*read(bytes('a'), 0, 1), "a");
 }
 
+TEST_F(ChunkStoreTest, GivesRoomBackToTheDiskWithEveryChunkStillThere) {
+  std::vector<std::vector<std::byte>> kept;
+  for (char c = 0; c < 48; ++c) {
+    ASSERT_TRUE(put({bytes(c)})) << int{c};
+    if (c % 2 == 0) kept.push_back(bytes(c));
+  }
+  for (char c = 1; c < 48; c += 2) ASSERT_TRUE(remove({bytes(c)}));
+  const auto before = allocated_bytes();
+  const auto usage = store_->usage();
+  const auto compacted = compact();
+  ASSERT_TRUE(compacted);
+  EXPECT_GE(compacted->segments, 1U);
+  EXPECT_EQ(compacted->disk_bytes, usage.file_bytes - store_->usage().file_bytes);
+  EXPECT_LT(allocated_bytes(), before * 3 / 4);
+  EXPECT_EQ(store_->usage().live_bytes, usage.live_bytes);
+  const auto all_here = [&] {
+    return std::ranges::all_of(kept, [&](const auto& content) { return read(content, 0, 1).has_value(); });
+  };
+  EXPECT_TRUE(all_here());
+  open();
+  EXPECT_TRUE(all_here());
+  EXPECT_EQ(store_->usage().chunks, kept.size());
+  EXPECT_EQ(compact()->segments, 0U) << "nothing is left to be gained";
+}
+
+TEST_F(ChunkStoreTest, MovesNothingThatIsNotWorthIt) {
+  for (char c = 0; c < 20; ++c) ASSERT_TRUE(put({bytes(c)}));
+  const auto before = store_->usage();
+  EXPECT_EQ(compact()->disk_bytes, 0U);
+  EXPECT_EQ(store_->usage().file_bytes, before.file_bytes);
+  EXPECT_EQ(store_->usage().segments, before.segments);
+}
+
+TEST_F(ChunkStoreTest, AReaderKeepsWhatItHasWhileItIsMoved) {
+  for (char c = 0; c < 12; ++c) ASSERT_TRUE(put({bytes(c)}));
+  for (char c = 1; c < 12; ++c) ASSERT_TRUE(remove({bytes(c)}));
+  ASSERT_TRUE(store_->view(sha256(bytes(0)), [&](Bytes content) {
+    EXPECT_EQ(compact()->segments, 1U);
+    for (char c = 20; c < 30; ++c) ASSERT_TRUE(put({bytes(c)}));
+    EXPECT_TRUE(std::ranges::equal(content, bytes(0)));
+  }));
+  EXPECT_TRUE(store_->check(sha256(bytes(0))));
+}
+
+TEST_F(ChunkStoreTest, AChunkThatACrashHasLeftInTwoPlacesIsKeptInOne) {
+  ASSERT_TRUE(put({bytes('a'), bytes('b')}));
+  const auto live = store_->usage().live_bytes;
+  store_.reset();
+  const std::string path = directory_.path() + "/cache/segment-00000";
+  std::filesystem::copy(path + "1", path + "2", std::filesystem::copy_options::recursive);
+  open();
+  EXPECT_EQ(store_->usage().chunks, 2U);
+  EXPECT_EQ(store_->usage().segments, 2U);
+  ASSERT_TRUE(compact());
+  EXPECT_EQ(store_->usage().segments, 1U);
+  EXPECT_EQ(store_->usage().live_bytes, live);
+  EXPECT_EQ(*read(bytes('a'), 0, 1), "a");
+}
+
+TEST_F(ChunkStoreTest, ARottenChunkDoesNotMove) {
+  for (char c = 'a'; c < 'a' + 12; ++c) ASSERT_TRUE(put({bytes(c)}));
+  for (char c = 'c'; c < 'a' + 12; ++c) ASSERT_TRUE(remove({bytes(c)}));
+  rot('a');
+  ASSERT_TRUE(compact());
+  EXPECT_FALSE(store_->contains(sha256(bytes('a'))));
+  EXPECT_TRUE(store_->check(sha256(bytes('b'))));
+  EXPECT_EQ(store_->usage().chunks, 1U);
+  EXPECT_EQ(store_->usage().rotten, 1U);
+}
+
+TEST_F(ChunkStoreTest, ComesBelowAQuotaThatHasBecomeSmaller) {
+  for (char c = 0; c < 12; ++c) ASSERT_TRUE(put({bytes(c)}));
+  open(10 << 20);
+  EXPECT_FALSE(store_->fits_quota());
+  for (char c = 0; c < 8; ++c) ASSERT_TRUE(remove({bytes(c)}));
+  EXPECT_TRUE(store_->fits_quota());
+  EXPECT_GT(store_->usage().file_bytes, 10U << 20);
+  ASSERT_TRUE(compact());
+  EXPECT_LE(store_->usage().file_bytes, 10U << 20);
+  for (char c = 8; c < 12; ++c) EXPECT_TRUE(store_->contains(sha256(bytes(c))));
+}
+
 TEST_F(ChunkStoreTest, RemovesNothingThatSomebodyHoldsOrRefersTo) {
   ASSERT_TRUE(put({bytes('a'), bytes('b'), bytes('c')}));
   const Digest wanted = sha256(bytes('b'));
@@ -159,18 +268,8 @@ TEST_F(ChunkStoreTest, ChecksAChunkOnceAfterTheStart) {
 }
 
 TEST_F(ChunkStoreTest, ARottenChunkIsGoneUntilItIsPutAgain) {
-  const std::string path = directory_.path() + "/cache/segment-000001/data.mdb";
   ASSERT_TRUE(put({bytes('a'), bytes('b')}));
-  store_.reset();
-  {
-    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-    std::string all(std::istreambuf_iterator<char>(file), {});
-    const auto at = all.find(std::string(1000, 'a'));
-    ASSERT_NE(at, std::string::npos);
-    file.seekp(static_cast<std::streamoff>(at + 500));
-    file.put('x');
-  }
-  open();
+  rot('a');
   const Digest digest = sha256(bytes('a'));
   EXPECT_EQ(store_->check(digest).error().kind, Kind::corrupt);
   EXPECT_EQ(store_->view(digest, [](Bytes) {}).error().kind, Kind::corrupt);

@@ -56,8 +56,12 @@ Result<std::vector<EvictionCandidate>> Evictor::candidates() const {
 }
 
 net::awaitable<Status> Evictor::make_room(std::size_t chunks) {
+  return evict_until([this, chunks] { return chunks_.has_room_for(chunks); });
+}
+
+net::awaitable<Status> Evictor::evict_until(std::function<bool()> is_enough) {
   const auto turn = co_await turns_.take();
-  if (co_await pool_.run([&] { return chunks_.has_room_for(chunks); })) co_return Status{};
+  if (co_await pool_.run([&] { return is_enough(); })) co_return Status{};
   const auto found = co_await pool_.run([&] { return candidates(); });
   if (!found) co_return found.error();
   for (const ArtifactKey& key : eviction_order(*found, keep_last_)) {
@@ -67,7 +71,7 @@ net::awaitable<Status> Evictor::make_room(std::size_t chunks) {
               {{"key", to_text(key)}, {"chunks", removed.chunks}, {"size_bytes", removed.bytes}});
     ++metrics_.cache_evictions;
     metrics_.cache_evicted_bytes += removed.bytes;
-    if (co_await pool_.run([&] { return chunks_.has_room_for(chunks); })) co_return Status{};
+    if (co_await pool_.run([&] { return is_enough(); })) co_return Status{};
   }
   co_return exhausted("the cache is full of what is in use, pinned or to be kept");
 }
@@ -115,10 +119,13 @@ net::awaitable<Result<ChunkStore::Removed>> Evictor::collect() {
     if (slice.empty()) break;
     last = slice.back();
     POSTERN_CO_TRY(const auto removed, co_await remove_unneeded(std::move(slice)));
-    all.chunks += removed.chunks;
-    all.bytes += removed.bytes;
-    all.segments += removed.segments;
+    all += removed;
   }
+  if (auto fits = co_await evict_until([this] { return chunks_.fits_quota(); }); !fits) {
+    log_.warn("cache.over_quota", {{"used_bytes", chunks_.used_bytes()}, {"error", fits.error().what}});
+  }
+  POSTERN_CO_TRY(const auto moved, co_await chunks_.compact(pool_));
+  all += moved;
   POSTERN_CO_CHECK(co_await remove_dangling_marks());
   co_return all;
 }

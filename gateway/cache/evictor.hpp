@@ -51,11 +51,13 @@ class Evictor {
   /// Removes chunks from the store unless an artifact needs them.
   net::awaitable<Result<ChunkStore::Removed>> remove_unneeded(std::vector<Digest> chunks);
   /// Brings marks and chunks into agreement after an unclean end: chunks that no artifact needs go, and so do
-  /// marks whose chunk is not there. In slices.
+  /// marks whose chunk is not there. Then evicts down to a quota that has become smaller, and gives room back
+  /// to the disk. In slices.
   net::awaitable<Result<ChunkStore::Removed>> collect();
 
  private:
   Result<std::vector<EvictionCandidate>> candidates() const;
+  net::awaitable<Status> evict_until(std::function<bool()> is_enough);
   net::awaitable<Status> remove_dangling_marks();
 
   Catalog& catalog_;

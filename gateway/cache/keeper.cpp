@@ -33,12 +33,13 @@ Result<std::optional<KeptArtifact>> Keeper::describe(const CachedArtifact& artif
                     .artifact_id = artifact.artifact_id,
                     .group = artifact.group,
                     .size_bytes = artifact.size_bytes,
-                    .is_verified = artifact.digest && artifact.policy == cache_.policy(),
                     .digest = artifact.digest,
                     .is_pinned = artifact.is_pinned,
                     .last_used = artifact.last_used};
   const auto entry = cache_.peek(artifact.key);
   const bool is_current = entry && entry->revision() == artifact.revision;
+  kept.is_verified =
+      artifact.digest && (artifact.policy == cache_.policy() || (is_current && entry->is_verified()));
   if (is_current && entry->size().first) {
     kept.stored_bytes = entry->stored_bytes();
   } else {
@@ -155,7 +156,10 @@ net::awaitable<Status> Keeper::evict(ArtifactKey key, bool even_if_in_use) {
 
 net::awaitable<Result<Collected>> Keeper::collect() {
   POSTERN_CO_TRY(const auto removed, co_await cache_.collect());
-  co_return Collected{.chunks = removed.chunks, .bytes = removed.bytes, .segments = removed.segments};
+  co_return Collected{.chunks = removed.chunks,
+                      .bytes = removed.bytes,
+                      .segments = removed.segments,
+                      .disk_bytes = removed.disk_bytes};
 }
 
 net::awaitable<Status> Keeper::prefetch(ArtifactKey key) {

@@ -49,9 +49,10 @@ struct VerifyReport {
 
 /// What was cleaned up.
 struct Collected {
-  std::uint64_t chunks = 0;    ///< that no artifact refers to
-  std::uint64_t bytes = 0;     ///< given back, to the disk or to what comes next
-  std::uint64_t segments = 0;  ///< files removed
+  std::uint64_t chunks = 0;      ///< that no artifact refers to
+  std::uint64_t bytes = 0;       ///< of them: room that is free again, in the files or on the disk
+  std::uint64_t segments = 0;    ///< files removed
+  std::uint64_t disk_bytes = 0;  ///< given back to the disk
 };
 
 /// Thread-safe. Errors of every call that names an artifact: not_found.
@@ -75,7 +76,7 @@ class Keeper {
   /// Removes what is here of an artifact, with its pin and its quarantine. Errors: conflict, while it is read
   /// or filled, unless `even_if_in_use`: then its readers go on past the cache.
   net::awaitable<Status> evict(ArtifactKey key, bool even_if_in_use);
-  /// Removes chunks that no artifact refers to, and segments that are empty.
+  /// Removes chunks that no artifact refers to, and gives room that nobody needs back to the disk.
   net::awaitable<Result<Collected>> collect();
   /// Starts to fetch an artifact that nobody waits for; every fill that somebody waits for goes first.
   /// list() tells how far it is. Errors: conflict, when it is in quarantine; exhausted, when too many wait.

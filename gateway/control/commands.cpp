@@ -95,9 +95,11 @@ Result<int> Commands::evict(const CommandOptions& options) {
 Result<int> Commands::collect(const CommandOptions& options) {
   POSTERN_TRY(const json::value answer, client_.ask("POST", "/v1/cache/gc"));
   print(answer, options,
-        fmt::format("{} given back: {} chunks that no artifact needs, {} segments.\n",
-                    cli::human_size(static_cast<std::uint64_t>(number(answer, "bytes"))),
-                    number(answer, "chunks"), number(answer, "segments")));
+        fmt::format(
+            "{} chunks that no artifact needs removed ({}); {} given back to the disk ({} segments).\n",
+            number(answer, "chunks"), cli::human_size(static_cast<std::uint64_t>(number(answer, "bytes"))),
+            cli::human_size(static_cast<std::uint64_t>(number(answer, "disk_bytes"))),
+            number(answer, "segments")));
   return 0;
 }
 

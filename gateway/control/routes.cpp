@@ -125,9 +125,10 @@ ControlRoutes::Answer ControlRoutes::evict(http::Request& request) {
 
 ControlRoutes::Answer ControlRoutes::collect(http::Request&) {
   POSTERN_CO_TRY(const Collected collected, co_await keeper_.collect());
-  co_return http::json_answer(
-      200, json::object{
-               {"chunks", collected.chunks}, {"bytes", collected.bytes}, {"segments", collected.segments}});
+  co_return http::json_answer(200, json::object{{"chunks", collected.chunks},
+                                                {"bytes", collected.bytes},
+                                                {"segments", collected.segments},
+                                                {"disk_bytes", collected.disk_bytes}});
 }
 
 ControlRoutes::Answer ControlRoutes::list_prefetches(http::Request&) {
