@@ -7,7 +7,6 @@ namespace {
 
 /// Connections to the metrics listener.
 constexpr std::size_t kWatchersMax = 100;
-constexpr std::size_t kAskedMax = 1000;
 constexpr std::string_view kAliveRoute = "/api/internal/v1/gateway/alive";
 
 }  // namespace
@@ -63,11 +62,11 @@ App::App(const Machine& machine, const Config& config, std::vector<http::Url> up
               .lifetime = config.link_lifetime,
               .is_wanted =
                   [this](const ArtifactKey& key) {
-                    learn(key);
+                    lookup_.learn(key);
                     return cache_.want(key);
                   }}),
       finder_(make_finder()),
-      lookup_(finder_.get(), upstream_, catalog_, machine.log),
+      lookup_(finder_.get(), upstream_, catalog_, machine.clock, machine.log, machine.executors.front()),
       source_(upstream_, catalog_, metrics_, traffic_.uplink,
               [this](ArtifactKey key) { return renew_link(key); }),
       cache_(source_, catalog_, machine.chunks, machine.pool, metrics_, machine.clock, machine.log,
@@ -179,27 +178,6 @@ std::unique_ptr<ArtifactFinder> App::make_finder() {
     return std::make_unique<CertificateFinder>(upstream_, machine_.user_agent);
   if (!config_.mender_username.empty()) return std::make_unique<ManagementFinder>(session_);
   return nullptr;
-}
-
-void App::learn(const ArtifactKey& key) {
-  if (config_.upstream_certificate.empty()) return;  // only postern-cloud knows more than a link
-  {
-    const std::lock_guard lock(asked_mutex_);
-    if (asked_.size() >= kAskedMax) asked_.clear();
-    if (!asked_.insert(key).second) return;
-  }
-  scope_.spawn(machine_.executors.front(), "gateway.learn", ask_about(key));
-}
-
-net::awaitable<void> App::ask_about(ArtifactKey key) {
-  const auto known = catalog_.find(key);
-  if (!known || !*known || (*known)->expected_digest) co_return;
-  if (auto learned = co_await lookup_.renew(key); !learned) {
-    machine_.log.debug("gateway.artifact_not_learned",
-                       {{"key", to_text(key)}, {"error", learned.error().what}});
-    const std::lock_guard lock(asked_mutex_);
-    asked_.erase(key);
-  }
 }
 
 net::awaitable<Status> App::renew_link(ArtifactKey key) {
@@ -368,6 +346,7 @@ net::awaitable<Status> App::stop(Duration grace) {
   note(co_await control_.stop());
   // Readers that wait for a fill would wait for ever once it has stopped, so fills end first and tell them.
   note(co_await cache_.stop());
+  note(co_await lookup_.stop());
   note(co_await machine_.trust.stop());
   relay_.stop();
   for (http::Server* server : {https_.get(), http_.get(), metrics_server_.get()}) {

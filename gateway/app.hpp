@@ -1,9 +1,6 @@
 // The gateway, put together. Everything it stands on is passed in, so that a test can run it whole.
 #pragma once
 
-#include <mutex>
-#include <set>
-
 #include "gateway/admission/gatekeeper.hpp"
 #include "gateway/cache/keeper.hpp"
 #include "gateway/config.hpp"
@@ -57,9 +54,6 @@ class App {
   App(const Machine& machine, const Config& config, std::vector<http::Url> upstreams,
       std::vector<std::byte> link_secret, std::vector<PublicKey> verify_keys);
   CacheOptions cache_options(std::vector<PublicKey> verify_keys) const;
-  /// Has the upstream asked, beside a poll, what an artifact has to be.
-  void learn(const ArtifactKey& key);
-  net::awaitable<void> ask_about(ArtifactKey key);
   void add_routes();
   void add_collectors();
   std::vector<AttributeConfig> added_attributes() const;
@@ -105,8 +99,6 @@ class App {
   StoreProbe probe_;
   Readiness readiness_;
   Control control_;
-  std::mutex asked_mutex_;
-  std::set<ArtifactKey> asked_;  ///< what ask_about() was begun for; bounded
   TaskScope scope_;
 };
 

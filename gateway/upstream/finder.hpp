@@ -32,6 +32,8 @@ class ArtifactFinder {
   /// transient and others, when the upstream cannot be asked.
   virtual net::awaitable<Result<std::vector<FoundArtifact>>> find_by_name(std::string name) = 0;
   virtual net::awaitable<Result<FoundArtifact>> find_by_id(std::string id) = 0;
+  /// Whether it says what an artifact has to be, and not only where it lies.
+  virtual bool tells_digests() const = 0;
 };
 
 /// At postern-cloud, with the gateway's own certificate.
@@ -42,6 +44,7 @@ class CertificateFinder final : public ArtifactFinder {
 
   net::awaitable<Result<std::vector<FoundArtifact>>> find_by_name(std::string name) override;
   net::awaitable<Result<FoundArtifact>> find_by_id(std::string id) override;
+  bool tells_digests() const override { return true; }
 
  private:
   net::awaitable<Result<ManagementSession::Answer>> get(std::string target);
@@ -57,6 +60,7 @@ class ManagementFinder final : public ArtifactFinder {
 
   net::awaitable<Result<std::vector<FoundArtifact>>> find_by_name(std::string name) override;
   net::awaitable<Result<FoundArtifact>> find_by_id(std::string id) override;
+  bool tells_digests() const override { return false; }
 
  private:
   net::awaitable<Result<ManagementSession::Answer>> get(std::string target);

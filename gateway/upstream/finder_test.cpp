@@ -137,7 +137,7 @@ TEST_F(FinderTest, TheKeyIsThatOfTheInstructionOfADevice) {
 }
 
 TEST_F(FinderTest, LookingUpANameOrAPlaceMakesItKnownToTheCatalog) {
-  ArtifactLookup lookup(&by_certificate_, upstream_, catalog_, log_);
+  ArtifactLookup lookup(&by_certificate_, upstream_, catalog_, loop_.clock(), log_, loop_.executor());
   const auto named = loop_.run(lookup.resolve("release 1"));
   ASSERT_TRUE(named) << named.error().what;
   EXPECT_EQ(catalog_.source_of(named->at(0).key).value(), "http://upstream/get/id-1?sig=a");
@@ -149,20 +149,20 @@ TEST_F(FinderTest, LookingUpANameOrAPlaceMakesItKnownToTheCatalog) {
 }
 
 TEST_F(FinderTest, AFreshLinkIsFoundWithoutADevice) {
-  ArtifactLookup lookup(&by_certificate_, upstream_, catalog_, log_);
+  ArtifactLookup lookup(&by_certificate_, upstream_, catalog_, loop_.clock(), log_, loop_.executor());
   CachedArtifact known =
       describe_artifact(upstream_, "id-1", "release 1", "http://upstream/old?sig=b").value();
   ASSERT_TRUE(loop_.run(catalog_.note_source(known)));
   EXPECT_TRUE(loop_.run(lookup.renew(known.key)));
   EXPECT_EQ(catalog_.source_of(known.key).value(), "http://upstream/get/id-1?sig=a");
   EXPECT_EQ(loop_.run(lookup.renew(artifact_key("x", "y"))).error().reason, Reason::not_found);
-  ArtifactLookup alone(nullptr, upstream_, catalog_, log_);
+  ArtifactLookup alone(nullptr, upstream_, catalog_, loop_.clock(), log_, loop_.executor());
   EXPECT_EQ(loop_.run(alone.renew(known.key)).error().reason, Reason::not_found);
   EXPECT_EQ(loop_.run(alone.resolve("release 1")).error().reason, Reason::invalid);
 }
 
 TEST_F(FinderTest, NoLinkAndNoSecretGetsIntoTheLog) {
-  ArtifactLookup lookup(&by_user_, upstream_, catalog_, log_);
+  ArtifactLookup lookup(&by_user_, upstream_, catalog_, loop_.clock(), log_, loop_.executor());
   ASSERT_TRUE(loop_.run(lookup.resolve("release 1")));
   for (const std::string& line : log_.lines()) {
     for (const char* secret : {"Signature", "sig=", "token-", "secret", "Bearer", "Basic"}) {

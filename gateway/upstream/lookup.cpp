@@ -5,6 +5,9 @@
 namespace postern::gateway {
 namespace {
 
+constexpr std::size_t kAskedMax = 1000;
+constexpr Duration kUnwind = std::chrono::seconds(5);
+
 /// The last part of a path, as a name for what lies there.
 std::string name_in(const http::Url& url) {
   std::string path = url.target.substr(0, url.target.find('?'));
@@ -58,6 +61,31 @@ net::awaitable<Status> ArtifactLookup::renew(ArtifactKey key) {
   if (found.digest) known->expected_digest = found.digest;
   log_.info("upstream.link_found", {{"artifact", known->name}});
   co_return co_await catalog_.note_source(*std::move(known));
+}
+
+void ArtifactLookup::learn(const ArtifactKey& key) {
+  if (finder_ == nullptr || !finder_->tells_digests()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (asked_.size() >= kAskedMax) asked_.clear();
+    if (!asked_.insert(key).second) return;
+  }
+  scope_.spawn(executor_, "lookup.learn", ask_about(key));
+}
+
+net::awaitable<void> ArtifactLookup::ask_about(ArtifactKey key) {
+  const auto known = catalog_.find(key);
+  if (!known || !*known || (*known)->expected_digest) co_return;
+  if (auto learned = co_await renew(key); !learned) {
+    log_.debug("upstream.artifact_not_learned", {{"key", to_text(key)}, {"error", learned.error().what}});
+    const std::lock_guard lock(mutex_);
+    asked_.erase(key);
+  }
+}
+
+net::awaitable<Status> ArtifactLookup::stop() {
+  scope_.stop(net::cancellation_type::terminal);
+  co_return co_await scope_.join(clock_, kUnwind);
 }
 
 }  // namespace postern::gateway
