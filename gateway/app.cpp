@@ -12,8 +12,7 @@ constexpr std::string_view kAliveRoute = "/api/internal/v1/gateway/alive";
 }  // namespace
 
 Result<std::unique_ptr<App>> App::make(const Machine& machine, const Config& config,
-                                       std::vector<std::byte> link_secret,
-                                       std::vector<PublicKey> verify_keys) {
+                                       std::vector<std::byte> link_secret) {
   std::vector<http::Url> upstreams;
   for (const std::string& text : config.upstream_urls) {
     auto url = http::Url::parse(text);
@@ -24,15 +23,14 @@ Result<std::unique_ptr<App>> App::make(const Machine& machine, const Config& con
     upstreams.push_back(*std::move(url));
   }
   if (upstreams.empty()) return invalid("UpstreamServer.URL is missing");
-  std::unique_ptr<App> app(
-      new App(machine, config, std::move(upstreams), std::move(link_secret), std::move(verify_keys)));
+  std::unique_ptr<App> app(new App(machine, config, std::move(upstreams), std::move(link_secret)));
   POSTERN_CHECK(app->bindings_.load());
   POSTERN_CHECK(app->control_.load());
   return app;
 }
 
 App::App(const Machine& machine, const Config& config, std::vector<http::Url> upstreams,
-         std::vector<std::byte> link_secret, std::vector<PublicKey> verify_keys)
+         std::vector<std::byte> link_secret)
     : machine_(machine),
       config_(config),
       signer_(std::move(link_secret)),
@@ -70,14 +68,14 @@ App::App(const Machine& machine, const Config& config, std::vector<http::Url> up
       source_(upstream_, catalog_, metrics_, traffic_.uplink,
               [this](ArtifactKey key) { return renew_link(key); }),
       cache_(source_, catalog_, machine.chunks, machine.pool, metrics_, machine.clock, machine.log,
-             machine.executors.front(), cache_options(std::move(verify_keys))),
+             machine.executors.front(), cache_options()),
       keeper_(cache_, catalog_, machine.chunks, machine.pool, machine.log),
       relay_(upstream_, gatekeeper_.get(), links_, traffic_, metrics_, machine.clock, machine.log,
              {.attributes = added_attributes(),
               .body_max = config.deadlines.body,
               .tunnels = {.count_max = config.tunnels_max, .idle_max = config.tunnel_idle_max}}),
-      download_route_(cache_, signer_, traffic_.site, traffic_.admission, metrics_, machine.clock,
-                      machine.log),
+      download_route_(cache_, signer_, gatekeeper_.get(), traffic_.site, traffic_.admission, metrics_,
+                      machine.clock, machine.log),
       started_(machine.clock.wall()),
       loops_(machine.clock, machine.log, machine.executors),
       probe_(machine.state, machine.clock, machine.log, machine.executors.front()),
@@ -157,9 +155,9 @@ void App::add_collectors() {
   });
 }
 
-CacheOptions App::cache_options(std::vector<PublicKey> verify_keys) const {
+CacheOptions App::cache_options() const {
   CacheOptions options{.is_verified_only = config_.serves_verified_only,
-                       .keys = std::move(verify_keys),
+                       .keys = machine_.trust.verify_keys(),
                        .keep_last = config_.cache_keep_last,
                        .scrub_interval = config_.scrub_interval,
                        .retry_pauses = {}};
@@ -330,9 +328,15 @@ Result<App::Listening> App::listen_all() {
     machine_.log.error("gateway.metrics_not_served", {{"error", started.error().what}});
     metrics_server_.reset();
   }
-  machine_.trust.start(machine_.executors.front(), machine_.pool, [this] {
-    if (https_) https_->end_connections([this](auto chain) { return machine_.trust.should_end(chain); });
-  });
+  machine_.trust.start(
+      machine_.executors.front(), machine_.pool,
+      {.connections =
+           [this] {
+             if (https_) {
+               https_->end_connections([this](auto chain) { return machine_.trust.should_end(chain); });
+             }
+           },
+       .verify_keys = [this] { cache_.take_keys(machine_.trust.verify_keys()); }});
   upstream_.start();
   traffic_.start();
   return listening;

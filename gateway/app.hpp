@@ -36,8 +36,7 @@ class App {
  public:
   /// `config` was checked. Errors: invalid (upstream URL), corrupt (stored state).
   static Result<std::unique_ptr<App>> make(const Machine& machine, const Config& config,
-                                           std::vector<std::byte> link_secret,
-                                           std::vector<PublicKey> verify_keys);
+                                           std::vector<std::byte> link_secret);
 
   struct Listening {
     std::optional<Endpoint> https;
@@ -52,8 +51,8 @@ class App {
 
  private:
   App(const Machine& machine, const Config& config, std::vector<http::Url> upstreams,
-      std::vector<std::byte> link_secret, std::vector<PublicKey> verify_keys);
-  CacheOptions cache_options(std::vector<PublicKey> verify_keys) const;
+      std::vector<std::byte> link_secret);
+  CacheOptions cache_options() const;
   void add_routes();
   void add_collectors();
   std::vector<AttributeConfig> added_attributes() const;

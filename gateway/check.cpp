@@ -98,7 +98,9 @@ class Findings {
     }
   }
   Status check_verify_keys() const {
-    auto keys = load_verify_keys(config_);
+    if (config_.artifact_verify_keys.empty()) return {};
+    SystemFiles files;
+    auto keys = parse_verify_keys(WatchedFiles(config_.artifact_verify_keys, kVerifyKeyBytesMax).read(files));
     return keys ? Status{} : Status(std::move(keys).error());
   }
   void look_at_certificates() {
@@ -109,7 +111,7 @@ class Findings {
     look_at_pair("Postern.Upstream.Certificate", config_.upstream_certificate, "Postern.Upstream.Key",
                  config_.upstream_key);
     certificates_in("UpstreamServer.CACertificate", config_.upstream_ca);
-    note("", check_verify_keys());
+    note("Postern.Artifacts.VerifyKeys", check_verify_keys());
     if (!config_.mtls) return;
     certificates_in("Features.mTLS.CACertificate", config_.device_ca);
     for (const std::string& path : config_.device_cas) certificates_in("Postern.mTLS.CACertificates", path);

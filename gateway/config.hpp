@@ -85,7 +85,7 @@ struct Config {
   unsigned cache_keep_last = 0;
   std::chrono::seconds scrub_interval = std::chrono::days(7);  ///< zero: never
   std::chrono::seconds cache_retry_pause = std::chrono::minutes(1);
-  std::vector<std::string> artifact_verify_keys;  ///< PEM files
+  std::vector<std::string> artifact_verify_keys;  ///< PEM files, or directories of them
   std::uint64_t free_bytes_min = std::uint64_t{256} << 20;
   /// Where operators' commands ask; empty in the file: see control_sockets().
   std::string control_socket;

@@ -16,23 +16,30 @@ class ReportedBody final : public http::Body {
   struct About {
     std::string request;
     std::string peer;
+    std::string device;
     std::string key;
     std::uint64_t first = 0;
     std::uint64_t total = 0;
     SteadyTime begun;
+    std::shared_ptr<const std::uint64_t> cache_bytes;  ///< see OpenedArtifact
   };
 
   ReportedBody(std::unique_ptr<http::Body> body, About about, Clock& clock, Log& log)
       : body_(std::move(body)), about_(std::move(about)), clock_(clock), log_(log) {}
   ~ReportedBody() override {
     const std::uint64_t end = about_.first + given_;
+    // What comes past the cache comes last, and some of what was taken may not have left.
+    const std::uint64_t from_cache = about_.cache_bytes ? std::min(given_, *about_.cache_bytes) : 0;
     const bool is_news = given_ >= kNewsBytes || end == about_.total;
     log_.write(is_news ? LogLevel::info : LogLevel::debug, "download.served",
                {{"request", about_.request},
                 {"peer", about_.peer},
+                {"device", about_.device},
                 {"key", about_.key},
                 {"first", about_.first},
                 {"size_bytes", given_},
+                {"cache_bytes", from_cache},
+                {"upstream_bytes", given_ - from_cache},
                 {"total_bytes", about_.total},
                 {"complete", end == about_.total},
                 {"took_ms", (clock_.now() - about_.begun) / std::chrono::milliseconds(1)}});
@@ -77,6 +84,7 @@ net::awaitable<http::Response> DownloadRoute::serve(http::Request& request) {
   log_.warn("download.refused", {{"request", request.id},
                                  {"key", request.parameter("key")},
                                  {"peer", request.peer},
+                                 {"device", device_of(request)},
                                  {"ranged", is_ranged},
                                  {"error", error.what}});
   // A client that sees no answer asks again later; one that sees an error may give up for good (real-clients
@@ -85,6 +93,10 @@ net::awaitable<http::Response> DownloadRoute::serve(http::Request& request) {
                                  error.reason == Reason::invalid;
   if (is_ranged || !is_about_the_link) co_return http::Response::close_connection();
   co_return http::error_answer(error, request);
+}
+
+std::string DownloadRoute::device_of(const http::Request& request) const {
+  return gatekeeper_ != nullptr ? gatekeeper_->device_of(request) : "-";
 }
 
 net::awaitable<Result<http::Response>> DownloadRoute::answer(http::Request& request) {
@@ -118,10 +130,12 @@ net::awaitable<Result<http::Response>> DownloadRoute::answer(http::Request& requ
   response.body = std::make_unique<ReportedBody>(std::move(limited),
                                                  ReportedBody::About{.request = request.id,
                                                                      .peer = request.peer,
+                                                                     .device = device_of(request),
                                                                      .key = to_text(*key),
                                                                      .first = opened->first,
                                                                      .total = opened->total,
-                                                                     .begun = clock_.now()},
+                                                                     .begun = clock_.now(),
+                                                                     .cache_bytes = opened->cache_bytes},
                                                  clock_, log_);
   co_return response;
 }

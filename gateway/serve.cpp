@@ -4,7 +4,6 @@
 #include "gateway/control/recent_log.hpp"
 #include "gateway/link_secret.hpp"
 #include "gateway/store/tables.hpp"
-#include "gateway/verify_keys.hpp"
 #include "shared/async/service.hpp"
 #include "shared/io/supervisor.hpp"
 #include "shared/transport/tcp.hpp"
@@ -26,9 +25,14 @@ void tell(const Status& told, Log& log) {
   if (!told) log.warn("gateway.manager_not_told", {{"error", told.error().what}});
 }
 
-std::string where(const App::Listening& listening) {
+/// For a person who asks the manager.
+std::string describe(const App::Listening& listening, const std::vector<std::string>& failing) {
   const auto& at = listening.https ? listening.https : listening.http;
-  return at ? at->to_string() : std::string("no address");
+  std::string text = fmt::format("Serving at {}", at ? at->to_string() : std::string("no address"));
+  if (!failing.empty()) {
+    text += fmt::format("; not reloaded, the old stays in force: {}", fmt::join(failing, ", "));
+  }
+  return text;
 }
 
 void log_started(const App::Listening& listening, const Config& config, Log& log) {
@@ -59,10 +63,12 @@ Status serve(Config config, Log& stderr_log) {
   Service service("gateway", config.threads, log);
   SystemFiles files;
   std::unique_ptr<Trust> trust;
+  App::Listening listening;
   service.on_hangup([&] {  // not before run()
     tell(supervisor.reloading(), log);
-    trust->reload();
-    tell(supervisor.ready("Serving"), log);
+    trust->reload([&](const std::vector<std::string>& failing) {
+      tell(supervisor.ready(describe(listening, failing)), log);
+    });
   });
   Pool pool(config.pool_threads);
   POSTERN_CHECK(open_directory(config.state_directory));  // makes it
@@ -74,7 +80,6 @@ Status serve(Config config, Log& stderr_log) {
   POSTERN_TRY(const auto chunks, open_chunks(config, clock, log));
   POSTERN_TRY(trust, Trust::load(config, files, clock, log));
   POSTERN_TRY(auto link_secret, load_link_secret(config, random));
-  POSTERN_TRY(auto verify_keys, load_verify_keys(config));
   POSTERN_TRY(const auto app, App::make({.network = network,
                                          .clock = clock,
                                          .random = random,
@@ -88,10 +93,10 @@ Status serve(Config config, Log& stderr_log) {
                                          .version = POSTERN_VERSION,
                                          .recent = log,
                                          .supervisor = supervisor},
-                                        config, std::move(link_secret), std::move(verify_keys)));
-  POSTERN_TRY(const App::Listening listening, app->listen());
+                                        config, std::move(link_secret)));
+  POSTERN_TRY(listening, app->listen());
   log_started(listening, config, log);
-  tell(supervisor.ready(fmt::format("Serving at {}", where(listening))), log);
+  tell(supervisor.ready(describe(listening, {})), log);
   service.run(
       [&](Duration grace) {
         tell(supervisor.stopping(), log);

@@ -1,20 +1,18 @@
 #include "gateway/verify_keys.hpp"
 
-#include "shared/io/file.hpp"
-
 namespace postern::gateway {
 
-Result<std::vector<PublicKey>> load_verify_keys(const Config& config) {
-  constexpr std::string_view kKeys = "Postern.Artifacts.VerifyKeys";
+Result<VerifyKeys> parse_verify_keys(std::span<const FileContent> files) {
   std::vector<PublicKey> keys;
-  for (const std::string& path : config.artifact_verify_keys) {
-    const auto text = read_file(path);
-    if (!text) return Error(text.error()).within(kKeys);
-    auto key = PublicKey::from_pem(*text);
-    if (!key) return std::move(key).error().within(path).within(kKeys);
-    keys.push_back(*std::move(key));
+  for (const FileContent& file : files) {
+    if (!file.text) return Error(file.text.error());
+    auto some = PublicKey::list_from_pem(*file.text);
+    if (!some) return std::move(some).error().within(file.path);
+    std::ranges::move(*some, std::back_inserter(keys));
   }
-  return keys;
+  // An empty directory: without keys nothing would be checked.
+  if (keys.empty()) return invalid("there is no key");
+  return std::make_shared<const std::vector<PublicKey>>(std::move(keys));
 }
 
 }  // namespace postern::gateway

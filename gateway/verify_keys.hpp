@@ -1,14 +1,22 @@
 // The keys that artifacts have to be signed with.
 #pragma once
 
+#include <memory>
+#include <span>
 #include <vector>
 
-#include "gateway/config.hpp"
+#include "gateway/trust/files.hpp"
 #include "shared/crypto/keys.hpp"
 
 namespace postern::gateway {
 
-/// Reads the configured files. Blocking. Errors: invalid, those of read_file, naming key and file.
-Result<std::vector<PublicKey>> load_verify_keys(const Config& config);
+/// Empty: signatures are not checked. Never null.
+using VerifyKeys = std::shared_ptr<const std::vector<PublicKey>>;
+
+/// Of one file.
+inline constexpr std::size_t kVerifyKeyBytesMax = 64 << 10;
+
+/// All keys in these files; each holds one at least. Errors: invalid, those of reading, naming the file.
+Result<VerifyKeys> parse_verify_keys(std::span<const FileContent> files);
 
 }  // namespace postern::gateway

@@ -178,6 +178,12 @@ std::optional<std::string> Bindings::identity_of(std::string_view token) const {
   return binding == nullptr ? std::nullopt : std::optional(binding->identity);
 }
 
+std::optional<std::string> Bindings::identity_of(const CertificateIdentity& certificate) const {
+  const std::shared_lock lock(mutex_);
+  const Binding* binding = find_held_by(certificate);
+  return binding == nullptr ? std::nullopt : std::optional(binding->identity);
+}
+
 std::size_t Bindings::size() const {
   const std::shared_lock lock(mutex_);
   return by_identity_.size();

@@ -49,6 +49,8 @@ class Bindings {
 
   /// The identity that a token was given to, as canonical JSON.
   std::optional<std::string> identity_of(std::string_view token) const;
+  /// The identity that a certificate speaks for, likewise.
+  std::optional<std::string> identity_of(const CertificateIdentity& certificate) const;
 
   std::size_t size() const;
 

@@ -98,6 +98,12 @@ TEST_F(BindingsTest, GiveACertificateToOneOfTwoThatClaimItAtOnce) {
   EXPECT_EQ(bind("b", "k1").error().reason, Reason::unauthorized);
 }
 
+TEST_F(BindingsTest, TellWhoseACertificateIs) {
+  ASSERT_TRUE(bind("a", "k1"));
+  EXPECT_EQ(bindings_->identity_of(certificate("k1")), "a");
+  EXPECT_EQ(bindings_->identity_of(certificate("k2")), std::nullopt);
+}
+
 TEST_F(BindingsTest, ChangeNothingWhenTheDiskIsFull) {
   database_.fail_commit(1, CommitFault::exhausted);
   EXPECT_EQ(bind("a", "k1").error().kind, Kind::exhausted);

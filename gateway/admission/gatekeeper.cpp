@@ -134,7 +134,8 @@ std::string Gatekeeper::device_of(const http::Request& request) const {
     if (auto identity = bindings_.identity_of(*token)) return *std::move(identity);
   }
   const auto certificate = certificate_of(request);
-  return certificate ? (*certificate)->subject : "-";
+  if (!certificate) return "-";
+  return bindings_.identity_of(**certificate).value_or((*certificate)->subject);
 }
 
 Status Gatekeeper::check_token(const http::Request& request) const {

@@ -43,7 +43,8 @@ class Gatekeeper {
   /// Whether the token in the request is one that was given to the holder of the connection's certificate.
   /// Errors: unauthorized.
   Status check_token(const http::Request& request) const;
-  /// Whose request it is, for logs: the identity that its token was given to, else its certificate's subject.
+  /// Whose request it is, for logs: the identity that its token was given to or its certificate speaks for,
+  /// else the certificate's subject.
   std::string device_of(const http::Request& request) const;
 
  private:

@@ -1,7 +1,5 @@
 #include "gateway/cache/cache.hpp"
 
-#include <set>
-
 #include "gateway/cache/reader.hpp"
 #include "shared/http/message.hpp"
 
@@ -12,16 +10,6 @@ namespace {
 constexpr std::size_t kIdleEntriesMax = 64;
 /// Of an artifact that is not kept and has to be verified before anybody gets it.
 constexpr std::size_t kVerifiedInMemoryMax = 16 << 20;
-
-/// Which artifacts count as verified depends on the keys.
-std::string policy_of(std::span<const PublicKey> keys) {
-  if (keys.empty()) return {};
-  std::set<std::vector<std::byte>> sorted;
-  for (const PublicKey& key : keys) sorted.insert(key.to_der());
-  Sha256 hash;
-  for (const auto& der : sorted) hash.update(der);
-  return std::string(as_text(hash.finish()));
-}
 
 }  // namespace
 
@@ -36,8 +24,8 @@ Cache::Cache(Source& source, Catalog& catalog, ChunkStore* chunks, Pool& pool, M
       log_(log),
       executor_(executor),
       options_(std::move(options)),
-      policy_(policy_of(options_.keys)),
-      scope_(executor, log) {
+      scope_(executor, log),
+      verification_(std::make_shared<const Verification>(options_.keys)) {
   if (chunks_ == nullptr) return;
   evictor_ = std::make_unique<Evictor>(
       catalog_, *chunks_, pool_, metrics_, log_, options_.keep_last,
@@ -81,15 +69,17 @@ net::awaitable<Result<OpenedArtifact>> Cache::open_entry(SeatPtr seat,
   const auto wanted = http::parse_range(range_field, total);
   if (wanted.present && !wanted.range) co_return invalid("range cannot be satisfied");
   const http::ByteRange range = wanted.range.value_or(http::ByteRange{.first = 0, .last = total - 1});
-  co_return OpenedArtifact{
-      .body = std::make_unique<Reader>(
-          ReaderContext{
-              .source = source_, .chunks = *chunks_, .pool = pool_, .metrics = metrics_, .clock = clock_},
-          entry, range.first, range.last),
-      .first = range.first,
-      .last = range.last,
-      .total = total,
-      .is_ranged = wanted.present};
+  auto reader = std::make_unique<Reader>(
+      ReaderContext{
+          .source = source_, .chunks = *chunks_, .pool = pool_, .metrics = metrics_, .clock = clock_},
+      entry, range.first, range.last);
+  auto cache_bytes = reader->cache_bytes();
+  co_return OpenedArtifact{.body = std::move(reader),
+                           .cache_bytes = std::move(cache_bytes),
+                           .first = range.first,
+                           .last = range.last,
+                           .total = total,
+                           .is_ranged = wanted.present};
 }
 
 void Cache::count_opening(const Entry& entry) {
@@ -128,6 +118,7 @@ net::awaitable<Result<OpenedArtifact>> Cache::pass_through(ArtifactKey key,
     POSTERN_CO_TRY(stream, co_await source_.open(key, wanted.range->first, wanted.range->last));
   }
   co_return OpenedArtifact{.body = std::move(stream.body),
+                           .cache_bytes = nullptr,
                            .first = stream.first,
                            .last = stream.last,
                            .total = stream.total,
@@ -139,9 +130,10 @@ net::awaitable<Result<OpenedArtifact>> Cache::pass_verified(ArtifactKey key,
   ++metrics_.pass_throughs;
   POSTERN_CO_TRY(auto stream, co_await source_.open(key, 0, std::nullopt));
   POSTERN_CO_TRY(std::string all, co_await http::read_all(*stream.body, kVerifiedInMemoryMax));
+  const auto with = verification();
   POSTERN_CO_CHECK(co_await pool_.run([&]() -> Status {
     ArtifactSummary summary;
-    ArtifactReader reader({.keys = options_.keys, .require_signature = !options_.keys.empty()}, summary);
+    ArtifactReader reader({.keys = *with->keys, .require_signature = !with->keys->empty()}, summary);
     POSTERN_CHECK(reader.feed(as_bytes(all)));
     return reader.finish();
   }));
@@ -151,6 +143,7 @@ net::awaitable<Result<OpenedArtifact>> Cache::pass_verified(ArtifactKey key,
   const http::ByteRange range = wanted.range.value_or(http::ByteRange{.first = 0, .last = total - 1});
   co_return OpenedArtifact{
       .body = std::make_unique<http::TextBody>(all.substr(range.first, range.last + 1 - range.first)),
+      .cache_bytes = nullptr,
       .first = range.first,
       .last = range.last,
       .total = total,
@@ -175,7 +168,7 @@ Result<Cache::SeatPtr> Cache::entry_for(const CachedArtifact& artifact) {
           .on_loss = [this](Entry& lost) { ensure_fill(lost.shared_from_this(), FillClass::interactive); }});
   if (artifact.size_bytes > 0) {
     POSTERN_TRY(const auto segments, catalog_.segments_of(artifact.key));
-    entry->load(artifact.size_bytes, artifact.digest && artifact.policy == policy_, segments);
+    entry->load(artifact.size_bytes, artifact.digest && artifact.policy == verification_->policy, segments);
   }
   if (entries_.size() >= kIdleEntriesMax) {
     std::erase_if(entries_,
@@ -183,6 +176,11 @@ Result<Cache::SeatPtr> Cache::entry_for(const CachedArtifact& artifact) {
   }
   entries_[artifact.key] = entry;
   return std::make_shared<Entry::Seat>(std::move(entry));
+}
+
+std::shared_ptr<const Verification> Cache::verification() const {
+  const std::lock_guard lock(mutex_);
+  return verification_;
 }
 
 std::shared_ptr<Entry> Cache::peek(const ArtifactKey& key) const {

@@ -13,6 +13,9 @@ namespace postern::gateway {
 /// Where the body of an answer comes from.
 struct OpenedArtifact {
   std::unique_ptr<http::Body> body;
+  /// How many bytes of the body came through the cache until now; those behind come past it, fetched for this
+  /// reader alone. Null: all of them do.
+  std::shared_ptr<const std::uint64_t> cache_bytes;
   std::uint64_t first = 0;
   std::uint64_t last = 0;
   std::uint64_t total = 0;
@@ -22,8 +25,8 @@ struct OpenedArtifact {
 struct CacheOptions {
   /// Nobody gets a byte of an artifact before all of it was verified.
   bool is_verified_only = false;
-  /// With keys, an artifact has to be signed by one of them.
-  std::vector<PublicKey> keys;
+  /// With keys, an artifact has to be signed by one of them. They may change: see take_keys().
+  VerifyKeys keys = std::make_shared<const std::vector<PublicKey>>();
   /// So many of the newest artifacts of each group are never evicted to make room.
   unsigned keep_last = 0;
   /// For one round over all chunks; zero: no scrubbing.
@@ -64,6 +67,11 @@ class Cache {
   /// is needed for it has been begun, as far as it may be. Errors: those of the catalog.
   Result<bool> want(const ArtifactKey& key);
 
+  /// From now on these keys count. What was verified with others is verified again from what is stored,
+  /// before the end of it is given out; what was refused may be fetched again. When a key is gone, downloads
+  /// and fills under way end, and their devices come again.
+  void take_keys(VerifyKeys keys);
+
   // --- for the keeper
 
   /// Starts a fill that nobody waits for, after all that somebody waits for. Errors: not_found; conflict, in
@@ -80,8 +88,8 @@ class Cache {
   /// A chunk turned out to be rotten or gone: whoever needs it fetches it again.
   Status repair(const Digest& chunk);
   net::awaitable<Result<ChunkStore::Removed>> collect();
-  /// The name of verification with the keys that are configured.
-  const std::string& policy() const { return policy_; }
+  /// The name of verification with the keys that count now.
+  std::string policy() const { return verification()->policy; }
 
  private:
   struct Prefetch {
@@ -108,6 +116,9 @@ class Cache {
   bool ensure_fill(const std::shared_ptr<Entry>& entry, FillClass fill_class);
   net::awaitable<void> run_fill(std::shared_ptr<Entry> entry);
   net::awaitable<void> refuse(const Entry& entry);
+  std::shared_ptr<const Verification> verification() const;
+  net::awaitable<void> verify_anew();
+  net::awaitable<Status> verify_anew(const CachedArtifact& artifact);
   void end_fill(Entry& entry, bool is_done);
   /// Of a prefetch whose fill has ended: it is over, or tried again later.
   void settle_prefetch(const Entry& entry, bool is_done);
@@ -128,7 +139,6 @@ class Cache {
   Log& log_;
   const net::any_io_executor executor_;
   const CacheOptions options_;
-  const std::string policy_;
   std::unique_ptr<Evictor> evictor_;    ///< null without a chunk store
   std::unique_ptr<Scrubber> scrubber_;  ///< likewise
   std::atomic<SteadyTime> no_room_until_ = SteadyTime::min();
@@ -137,6 +147,7 @@ class Cache {
   TaskScope scope_;
 
   mutable std::mutex mutex_;
+  std::shared_ptr<const Verification> verification_;
   std::map<ArtifactKey, std::shared_ptr<Entry>> entries_;
   std::deque<Prefetch> prefetches_;
 };

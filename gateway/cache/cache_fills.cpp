@@ -66,7 +66,7 @@ void Cache::end_fill(Entry& entry, bool is_done) {
 
 void Cache::settle_prefetch(const Entry& entry, bool is_done) {
   const auto wanted = std::ranges::find(prefetches_, entry.key(), &Prefetch::key);
-  if (wanted == prefetches_.end()) return;
+  if (wanted == prefetches_.end() || entry.is_expired()) return;
   if (is_done || entry.refusal() || entry.is_abandoned() || ++wanted->tries >= kPrefetchTriesMax) {
     if (!is_done) log_.warn("cache.prefetch_ended", {{"artifact", entry.name()}});
     prefetches_.erase(wanted);
@@ -86,6 +86,7 @@ net::awaitable<void> Cache::run_fill(std::shared_ptr<Entry> entry) {
   };
   {
     End end{*this, *entry};
+    const auto with = verification();
     Fill fill({.source = source_,
                .catalog = catalog_,
                .chunks = *chunks_,
@@ -93,15 +94,23 @@ net::awaitable<void> Cache::run_fill(std::shared_ptr<Entry> entry) {
                .pool = pool_,
                .clock = clock_,
                .log = log_,
-               .keys = options_.keys,
-               .policy = policy_,
+               .verification = with,
                .is_anybody_waiting = [this] { return interactive_ > 0; }},
               entry);
     co_await fill.run();
     end.is_done = fill.is_done();
     if (fill.found_no_room()) no_room_until_ = clock_.now() + kNoRoomTime;
     if (!fill.is_done()) ++metrics_.cache_fill_failures;
-    if (entry->refusal()) co_await refuse(*entry);
+    if (entry->refusal() && !entry->is_expired()) {
+      if (with == verification()) {
+        co_await refuse(*entry);
+      } else {
+        // By keys that count no more; the next who asks has it fetched for those that do.
+        const std::lock_guard lock(mutex_);
+        const auto known = entries_.find(entry->key());
+        if (known != entries_.end() && known->second == entry) entries_.erase(known);
+      }
+    }
   }
   if (!co_await was_cancelled()) start_prefetches();
 }
@@ -116,6 +125,43 @@ net::awaitable<void> Cache::refuse(const Entry& entry) {
   if (!noted) {
     log_.error("cache.quarantine_not_kept", {{"artifact", entry.name()}, {"error", noted.error().what}});
   }
+}
+
+void Cache::take_keys(VerifyKeys keys) {
+  auto fresh = std::make_shared<const Verification>(std::move(keys));
+  const bool is_lenient = fresh->is_as_lenient_as(*verification());
+  {
+    const std::lock_guard lock(mutex_);
+    if (fresh->policy == verification_->policy) return;
+    verification_ = fresh;
+    std::erase_if(entries_, [&](const auto& pair) {
+      if (!is_lenient) pair.second->expire();
+      return !is_lenient || (pair.second->readers() == 0 && !pair.second->is_filling());
+    });
+  }
+  log_.info("cache.keys_changed", {{"keys", fresh->keys->size()}, {"removed", !is_lenient}});
+  if (chunks_ != nullptr) scope_.spawn(executor_, "cache.verify_anew", verify_anew());
+}
+
+net::awaitable<void> Cache::verify_anew() {
+  const auto artifacts = co_await pool_.run([&] { return catalog_.all(); });
+  if (!artifacts) {
+    log_.warn("cache.not_verified_anew", {{"error", artifacts.error().what}});
+    co_return;
+  }
+  for (const CachedArtifact& artifact : *artifacts) {
+    if (co_await was_cancelled()) co_return;
+    if (auto begun = co_await verify_anew(artifact); !begun) {
+      log_.warn("cache.not_verified_anew", {{"artifact", artifact.name}, {"error", begun.error().what}});
+    }
+  }
+}
+
+net::awaitable<Status> Cache::verify_anew(const CachedArtifact& artifact) {
+  // It is fetched when a device is told of it the next time.
+  if (artifact.quarantine) co_return co_await catalog_.end_quarantine(artifact.key);
+  if (!artifact.digest || artifact.policy == policy()) co_return Status{};
+  co_return prefetch(artifact.key);
 }
 
 Status Cache::prefetch(const ArtifactKey& key) {

@@ -12,11 +12,12 @@ class CacheTest : public testing::CacheFixture {
     return sha256(as_bytes(file(name).substr(number * kChunkBytes, kChunkBytes)));
   }
   static CacheOptions verified_only() { return {.is_verified_only = true}; }
-  static CacheOptions signed_by(const PrivateKey& key) {
-    CacheOptions options;
-    options.keys.push_back(key.public_key());
-    return options;
+  static VerifyKeys keys_of(std::initializer_list<const PrivateKey*> keys) {
+    std::vector<PublicKey> all;
+    for (const PrivateKey* key : keys) all.push_back(key->public_key());
+    return std::make_shared<const std::vector<PublicKey>>(std::move(all));
   }
+  static CacheOptions signed_by(const PrivateKey& key) { return {.keys = keys_of({&key})}; }
 };
 
 TEST_F(CacheTest, FetchesOnceForManyReadersWhereverTheyBegin) {
@@ -217,6 +218,69 @@ TEST_F(CacheTest, DemandsASignatureOfAConfiguredKeyAndLooksAgainWhenKeysChange) 
   open(signed_by(theirs));
   (void)get(key);
   EXPECT_EQ(state(key), KeptState::refused);
+}
+
+TEST_F(CacheTest, VerifiesAgainWithOtherKeysWithoutFetchingAnything) {
+  const PrivateKey old = PrivateKey::generate(KeyType::ecdsa);
+  const PrivateKey next = PrivateKey::generate(KeyType::ecdsa);
+  open(signed_by(old));
+  const auto key = add("a", build("a", random(3 << 20), &old));
+  ASSERT_TRUE(get(key));
+  wait_until([&] { return is_complete(key); });
+  cache_->take_keys(keys_of({&old, &next}));
+  wait_until([&] { return catalog_->find(key).value()->policy == cache_->policy(); });
+  EXPECT_TRUE(is_complete(key));
+  EXPECT_EQ(upstream_.served.size(), 1U);
+  cache_->take_keys(keys_of({&next}));
+  wait_until([&] { return state(key) == KeptState::refused; });
+  EXPECT_EQ(get(key).error().kind, Kind::corrupt);
+  EXPECT_EQ(chunks_->usage().chunks, 0U);
+  EXPECT_EQ(upstream_.served.size(), 1U);
+}
+
+TEST_F(CacheTest, GivesNothingMoreOfWhatARemovedKeyHasSigned) {
+  const PrivateKey old = PrivateKey::generate(KeyType::ecdsa);
+  const PrivateKey next = PrivateKey::generate(KeyType::ecdsa);
+  open(signed_by(old));
+  const auto key = add("a", build("a", random(3 << 20), &old));
+  ASSERT_TRUE(get(key));
+  wait_until([&] { return is_complete(key); });
+  auto opened = loop_.run(cache_->open(key, std::nullopt));
+  ASSERT_TRUE(opened);
+  ASSERT_TRUE(loop_.run(opened->body->next()));
+  cache_->take_keys(keys_of({&next}));
+  EXPECT_EQ(loop_.run(opened->body->next()).error().kind, Kind::transient);
+  EXPECT_EQ(opened->body->lend(1, [](Bytes) {}).value(), 0U);
+}
+
+TEST_F(CacheTest, ADownloadGoesOnWhenAKeyIsAdded) {
+  const PrivateKey old = PrivateKey::generate(KeyType::ecdsa);
+  const PrivateKey next = PrivateKey::generate(KeyType::ecdsa);
+  open(signed_by(old));
+  const auto a = add("a", build("a", random(3 << 20), &old));
+  const auto b = add("b", build("b", random(3 << 20), &next));
+  upstream_.pause = 10ms;
+  const auto reader = start_reader(a);
+  const auto refused = start_reader(b);
+  loop_.advance(100ms);
+  cache_->take_keys(keys_of({&old, &next}));
+  wait_until([&] { return reader->has_value() && refused->has_value(); });
+  EXPECT_TRUE(***reader == file("a"));
+  EXPECT_FALSE(**refused) << "its fill knew the old key only";
+  wait_until([&] { return !cache_->peek(b) || !cache_->peek(b)->is_filling(); });
+  EXPECT_TRUE(*get(b) == file("b"));
+}
+
+TEST_F(CacheTest, WhatWasRefusedMayComeOnceItsKeyIsHere) {
+  const PrivateKey old = PrivateKey::generate(KeyType::ecdsa);
+  const PrivateKey next = PrivateKey::generate(KeyType::ecdsa);
+  open(signed_by(old));
+  const auto key = add("a", build("a", random(1 << 20), &next));
+  EXPECT_FALSE(get(key));
+  wait_until([&] { return state(key) == KeptState::refused; });
+  cache_->take_keys(keys_of({&old, &next}));
+  loop_.settle();
+  EXPECT_TRUE(*get(key) == file("a"));
 }
 
 TEST_F(CacheTest, FetchesARottenChunkAgainBeforeAnybodyReadsIt) {

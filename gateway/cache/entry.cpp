@@ -95,6 +95,14 @@ void Entry::forget(const Digest& digest) {
   change();
 }
 
+void Entry::expire() {
+  const std::lock_guard lock(mutex_);
+  is_abandoned_ = true;
+  is_expired_ = true;
+  refusal_ = transient("the keys that artifacts are signed with have changed");
+  change();
+}
+
 void Entry::lose(const Digest& digest) {
   forget(digest);
   if (options_.on_loss) options_.on_loss(*this);

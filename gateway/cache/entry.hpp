@@ -120,6 +120,10 @@ class Entry : public std::enable_shared_from_this<Entry> {
   /// The fill ends at its next piece.
   void abandon() { is_abandoned_ = true; }
   bool is_abandoned() const { return is_abandoned_; }
+  /// Nothing more of it is given out, and what its fill finds out counts for nothing: its readers are told to
+  /// come again.
+  void expire();
+  bool is_expired() const { return is_expired_; }
   /// Tells waiting readers to look at their deadlines.
   void touch();
   /// Errors: conflict, when another size is known.
@@ -161,6 +165,7 @@ class Entry : public std::enable_shared_from_this<Entry> {
   std::atomic<std::size_t> readers_ = 0;
   std::atomic<FillClass> fill_class_ = FillClass::background;
   std::atomic<bool> is_abandoned_ = false;
+  std::atomic<bool> is_expired_ = false;
 
   mutable std::mutex mutex_;
   std::optional<std::uint64_t> size_;

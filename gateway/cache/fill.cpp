@@ -3,11 +3,37 @@
 #include "shared/base/fault_point.hpp"
 
 namespace postern::gateway {
+namespace {
+
+std::set<std::vector<std::byte>> ders_of(std::span<const PublicKey> keys) {
+  std::set<std::vector<std::byte>> ders;
+  for (const PublicKey& key : keys) ders.insert(key.to_der());
+  return ders;
+}
+
+/// The same for the same keys, whatever their order.
+std::string policy_of(const std::set<std::vector<std::byte>>& ders) {
+  if (ders.empty()) return {};
+  Sha256 hash;
+  for (const auto& der : ders) hash.update(der);
+  return std::string(as_text(hash.finish()));
+}
+
+}  // namespace
+
+Verification::Verification(VerifyKeys with)
+    : keys(std::move(with)), ders(ders_of(*keys)), policy(policy_of(ders)) {}
+
+bool Verification::is_as_lenient_as(const Verification& other) const {
+  return ders.empty() || (!other.ders.empty() && std::ranges::includes(ders, other.ders));
+}
 
 Fill::Fill(const FillContext& context, std::shared_ptr<Entry> entry)
     : context_(context),
       entry_(std::move(entry)),
-      reader_({.keys = context.keys, .require_signature = !context.keys.empty()}, summary_) {}
+      reader_(
+          {.keys = *context_.verification->keys, .require_signature = !context_.verification->keys->empty()},
+          summary_) {}
 
 std::string group_of(const ArtifactHeader& header) {
   if (!header.group.empty()) return header.group;
@@ -287,6 +313,7 @@ net::awaitable<Status> Fill::store(std::vector<ChunkStore::Chunk> chunks, std::v
 }
 
 net::awaitable<Status> Fill::finish() {
+  if (entry_->is_abandoned()) co_return cancelled("nobody wants the artifact any more");
   if (auto whole = co_await context_.pool.run([&] { return reader_.finish(); }); !whole) {
     co_return untrue(std::move(whole).error());
   }
@@ -298,8 +325,8 @@ net::awaitable<Status> Fill::finish() {
     co_return untrue(corrupt(fmt::format("its SHA-256 is {}, and the upstream says {}", to_hex(digest),
                                          to_hex(*known->expected_digest))));
   }
-  POSTERN_CO_CHECK(co_await context_.catalog.note_verified(entry_->key(), digest, context_.policy,
-                                                           group_of(summary_.header())));
+  POSTERN_CO_CHECK(co_await context_.catalog.note_verified(
+      entry_->key(), digest, context_.verification->policy, group_of(summary_.header())));
   entry_->note_verified();
   co_return Status{};
 }

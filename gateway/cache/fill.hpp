@@ -2,15 +2,30 @@
 // piece.
 #pragma once
 
+#include <set>
+
 #include "gateway/cache/entry.hpp"
 #include "gateway/cache/evictor.hpp"
 #include "gateway/cache/source.hpp"
+#include "gateway/verify_keys.hpp"
 #include "shared/artifact/reader.hpp"
 #include "shared/artifact/summary.hpp"
 #include "shared/async/pool.hpp"
 #include "shared/base/log.hpp"
 
 namespace postern::gateway {
+
+/// What artifacts are verified with.
+struct Verification {
+  explicit Verification(VerifyKeys with);
+
+  const VerifyKeys keys;  ///< with keys, an artifact has to be signed by one of them
+  const std::set<std::vector<std::byte>> ders;
+  const std::string policy;  ///< what verification with these keys is called; empty without keys
+
+  /// Whether all that is good for `other` is good for this.
+  bool is_as_lenient_as(const Verification& other) const;
+};
 
 /// What a fill stands on. All of it outlives the fill.
 struct FillContext {
@@ -21,8 +36,7 @@ struct FillContext {
   Pool& pool;
   Clock& clock;
   Log& log;
-  std::span<const PublicKey> keys;  ///< with keys, an artifact has to be signed by one of them
-  std::string policy;               ///< what verification with these keys is called
+  std::shared_ptr<const Verification> verification;
   /// Whether some fill runs that somebody waits for.
   std::function<bool()> is_anybody_waiting;
 };

@@ -44,7 +44,10 @@ Bytes Reader::take(Bytes bytes) {
       bytes.first(static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), end_ - at_)));
   at_ += taken.size();
   context_.metrics.site_artifact_bytes += taken.size();
-  if (!direct_) context_.metrics.cache_bytes += taken.size();
+  if (!direct_) {
+    context_.metrics.cache_bytes += taken.size();
+    *cache_bytes_ += taken.size();
+  }
   return taken;
 }
 

@@ -26,6 +26,10 @@ class Reader final : public http::Body {
   Reader(const ReaderContext& context, std::shared_ptr<Entry> entry, std::uint64_t first, std::uint64_t last)
       : context_(context), entry_(std::move(entry)), at_(first), end_(last + 1), size_(last + 1 - first) {}
 
+  /// Counts what has come through the cache: first that, and once something had to come past it, nothing
+  /// more.
+  std::shared_ptr<const std::uint64_t> cache_bytes() const { return cache_bytes_; }
+
   std::optional<std::uint64_t> length() const override { return size_; }
   net::awaitable<Result<Bytes>> next() override;
   /// Lends what is in memory: bytes that have just arrived, and stored ones whose pages are there.
@@ -46,6 +50,7 @@ class Reader final : public http::Body {
   std::uint64_t at_;
   std::uint64_t end_;
   std::uint64_t size_;
+  const std::shared_ptr<std::uint64_t> cache_bytes_ = std::make_shared<std::uint64_t>(0);
   std::shared_ptr<const MemoryChunk> chunk_;
   std::optional<Digest> resident_;  ///< the chunk that was in memory when we looked
   std::vector<std::byte> buffer_;

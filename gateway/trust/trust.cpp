@@ -112,6 +112,12 @@ void Trust::add_sources() {
        .key = "UpstreamServer.CACertificate or Postern.Upstream.Certificate",
        .files = WatchedFiles(std::move(upstream), kPemBytesMax),
        .take = [this](Contents contents) { return take_upstream(contents); }});
+  if (!config_.artifact_verify_keys.empty()) {
+    add({.name = "verify_keys",
+         .key = "Postern.Artifacts.VerifyKeys",
+         .files = WatchedFiles(config_.artifact_verify_keys, kVerifyKeyBytesMax),
+         .take = [this](Contents contents) { return take_verify_keys(contents); }});
+  }
 }
 
 Status Trust::load_all() {
@@ -242,6 +248,14 @@ DeviceTrust::Taken Trust::take_approved(Contents contents) {
   return {.has_changed = true, .status = {}};
 }
 
+DeviceTrust::Taken Trust::take_verify_keys(Contents contents) {
+  auto keys = parse_verify_keys(contents);
+  if (!keys) return {.status = std::move(keys).error()};
+  const std::lock_guard lock(mutex_);
+  verify_keys_ = *std::move(keys);
+  return {.has_changed = true, .status = {}};
+}
+
 void Trust::publish_device_trust() {
   if (devices_.authorities().empty()) return;
   const auto before = client_trust();
@@ -294,6 +308,11 @@ std::shared_ptr<const TlsClientContext> Trust::artifact_tls() const {
   return artifact_tls_;
 }
 
+VerifyKeys Trust::verify_keys() const {
+  const std::lock_guard lock(mutex_);
+  return verify_keys_;
+}
+
 std::shared_ptr<const ClientTrust> Trust::client_trust() const {
   const std::lock_guard lock(mutex_);
   return client_trust_;
@@ -313,17 +332,39 @@ bool Trust::should_end(std::span<const Certificate> chain) const {
   return true;
 }
 
-void Trust::start(const net::any_io_executor& home, Pool& pool, std::function<void()> on_change) {
+void Trust::start(const net::any_io_executor& home, Pool& pool, Listener listener) {
   POSTERN_ASSERT(scope_ == nullptr);
   scope_ = std::make_unique<TaskScope>(home, log_);
-  scope_->spawn(home, "gateway.trust", run(pool, std::move(on_change)));
+  scope_->spawn(home, "gateway.trust", run(pool, std::move(listener)));
 }
 
-net::awaitable<void> Trust::run(Pool& pool, std::function<void()> on_change) {
+void Trust::reload(ReloadDone done) {
+  const std::lock_guard lock(mutex_);
+  reloads_.push_back(std::move(done));
+}
+
+std::vector<std::string> Trust::failing() const {
+  std::vector<std::string> names;
+  for (const Source& source : sources_) {
+    if (source.is_failing) names.push_back(source.name);
+  }
+  return names;
+}
+
+net::awaitable<void> Trust::run(Pool& pool, Listener listener) {
   while (!co_await was_cancelled()) {
     if (auto slept = co_await clock_.sleep(kLookInterval); !slept) co_return;
-    const bool all = is_reload_asked_.exchange(false);
-    if (co_await pool.run([&] { return look(all); })) on_change();
+    std::vector<ReloadDone> reloads;
+    {
+      const std::lock_guard lock(mutex_);
+      reloads.swap(reloads_);
+    }
+    const auto keys_before = verify_keys();
+    const bool is_check_due = co_await pool.run([&] { return look(!reloads.empty()); });
+    if (co_await was_cancelled()) co_return;
+    if (is_check_due) listener.connections();
+    if (verify_keys() != keys_before) listener.verify_keys();
+    for (const ReloadDone& done : reloads) done(failing());
   }
 }
 

@@ -11,6 +11,7 @@
 #include "gateway/config.hpp"
 #include "gateway/trust/device_trust.hpp"
 #include "gateway/trust/expiry.hpp"
+#include "gateway/verify_keys.hpp"
 #include "shared/async/pool.hpp"
 #include "shared/async/task_scope.hpp"
 #include "shared/base/metrics.hpp"
@@ -34,14 +35,25 @@ class Trust {
   std::shared_ptr<const TlsClientContext> upstream_tls() const;
   /// Without.
   std::shared_ptr<const TlsClientContext> artifact_tls() const;
+  /// What artifacts have to be signed with; empty: nothing is configured, and nothing is checked.
+  VerifyKeys verify_keys() const;
   /// Whether a client that was let in is so no longer; says so in the log.
   bool should_end(std::span<const Certificate> chain) const;
 
-  /// Begins to look at the files. `on_change` is told on `home` when open connections have to be checked
-  /// with should_end().
-  void start(const net::any_io_executor& home, Pool& pool, std::function<void()> on_change);
-  /// Reads everything again at the next look, changed or not.
-  void reload() { is_reload_asked_ = true; }
+  /// Who is told on `home` of what has changed.
+  struct Listener {
+    /// Open connections have to be checked with should_end().
+    std::function<void()> connections;
+    /// verify_keys() gives others.
+    std::function<void()> verify_keys;
+  };
+  /// Begins to look at the files.
+  void start(const net::any_io_executor& home, Pool& pool, Listener listener);
+  /// Gets the names of the sources that are not in force as they lie on the disk.
+  using ReloadDone = std::function<void(const std::vector<std::string>& failing)>;
+  /// Reads everything again at the next look, changed or not. `done` is called on `home` once all of it is in
+  /// force as far as it is good; not when stop() comes first.
+  void reload(ReloadDone done);
   /// Runs on: `home`. Errors: exhausted.
   net::awaitable<Status> stop();
 
@@ -80,11 +92,13 @@ class Trust {
   DeviceTrust::Taken take_server(Contents contents);
   DeviceTrust::Taken take_upstream(Contents contents);
   DeviceTrust::Taken take_approved(Contents contents);
+  DeviceTrust::Taken take_verify_keys(Contents contents);
   void publish_device_trust();
   void gather_deadlines();
   std::optional<ClientRefusal> check_client(std::span<const Certificate> chain) const;
   std::shared_ptr<const ClientTrust> client_trust() const;
-  net::awaitable<void> run(Pool& pool, std::function<void()> on_change);
+  net::awaitable<void> run(Pool& pool, Listener listener);
+  std::vector<std::string> failing() const;
 
   const Config config_;
   FileView& files_;
@@ -97,7 +111,6 @@ class Trust {
   std::vector<Deadline> server_deadlines_;
   std::vector<Deadline> upstream_deadlines_;
 
-  std::atomic<bool> is_reload_asked_ = false;
   std::unique_ptr<TaskScope> scope_;
 
   struct Told {
@@ -111,10 +124,12 @@ class Trust {
     std::size_t revoked = 0;
   };
   mutable std::mutex mutex_;  ///< of what follows
+  std::vector<ReloadDone> reloads_;
   std::shared_ptr<const TlsServerContext> server_tls_;
   std::shared_ptr<const TlsClientContext> upstream_tls_;
   std::shared_ptr<const TlsClientContext> artifact_tls_;
   std::shared_ptr<const ClientTrust> client_trust_;
+  VerifyKeys verify_keys_ = std::make_shared<const std::vector<PublicKey>>();
   std::vector<Deadline> deadlines_;
   std::vector<Told> told_;
   std::vector<ToldList> told_lists_;

@@ -175,15 +175,72 @@ TEST_F(TrustTest, DoesNotStartWithWhatIsBadAndNamesTheKey) {
 TEST_F(TrustTest, LooksByItselfUntilItIsStopped) {
   Pool pool(0);
   int checks = 0;
-  trust_->start(loop_.executor(), pool, [&] { ++checks; });
+  trust_->start(loop_.executor(), pool, {.connections = [&] { ++checks; }, .verify_keys = [] {}});
   loop_.advance(10s);
   files_.write("serials", leaf_.serial() + "\n");
   loop_.advance(3s);
   EXPECT_EQ(checks, 1);
-  trust_->reload();
+  trust_->reload([](const auto&) {});
   loop_.advance(2s);
   EXPECT_EQ(log_.count("gateway.reload_done"), 1U);
   EXPECT_TRUE(loop_.run(trust_->stop()));
+}
+
+TEST_F(TrustTest, TellsThatAReloadHasEndedAndWhatOfItFailed) {
+  Pool pool(0);
+  std::vector<std::vector<std::string>> ended;
+  const auto note = [&](const std::vector<std::string>& failing) { ended.push_back(failing); };
+  trust_->start(loop_.executor(), pool, {.connections = [] {}, .verify_keys = [] {}});
+  trust_->reload(note);
+  EXPECT_TRUE(ended.empty()) << "nothing was read yet";
+  loop_.advance(1s);
+  files_.write("crl", "junk");
+  files_.write("serials", leaf_.serial() + "\n");
+  trust_->reload(note);
+  trust_->reload(note);
+  loop_.advance(1s);
+  EXPECT_TRUE(ends(leaf_));
+  const std::vector<std::string> crl{"crl"};
+  EXPECT_EQ(ended, (std::vector<std::vector<std::string>>{{}, crl, crl}));
+  trust_->reload(note);
+  EXPECT_TRUE(loop_.run(trust_->stop()));
+  EXPECT_EQ(ended.size(), 3U) << "whoever stops says that, and no more that it is ready";
+}
+
+TEST_F(TrustTest, TakesOtherVerifyKeysAndKeepsThemUntilBetterOnesCome) {
+  const auto pem = [] { return PrivateKey::generate(KeyType::ecdsa).public_key().to_pem(); };
+  config_.artifact_verify_keys = {"keys"};
+  files_.write("keys/a.pem", pem());
+  trust_ = Trust::load(config_, files_, loop_.clock(), log_).value();
+  Pool pool(0);
+  int changes = 0;
+  trust_->start(loop_.executor(), pool, {.connections = [] {}, .verify_keys = [&] { ++changes; }});
+  loop_.advance(5s);
+  EXPECT_EQ(trust_->verify_keys()->size(), 1U);
+  files_.write("keys/b.pem", pem() + pem());
+  loop_.advance(3s);
+  EXPECT_EQ(trust_->verify_keys()->size(), 3U);
+  EXPECT_EQ(changes, 1);
+  files_.write("keys/b.pem", "junk");
+  loop_.advance(3s);
+  files_.remove("keys/a.pem");
+  files_.remove("keys/b.pem");
+  loop_.advance(3s);
+  EXPECT_EQ(trust_->verify_keys()->size(), 3U) << "without any, nothing would be checked";
+  EXPECT_THAT(metrics(), ::testing::HasSubstr("postern_gateway_reload_failing{source=\"verify_keys\"} 1\n"));
+  files_.write("keys/a.pem", pem());
+  loop_.advance(3s);
+  EXPECT_EQ(trust_->verify_keys()->size(), 1U);
+  EXPECT_EQ(changes, 2);
+  EXPECT_TRUE(loop_.run(trust_->stop()));
+}
+
+TEST_F(TrustTest, DoesNotStartWithABadVerifyKey) {
+  config_.artifact_verify_keys = {"key.pem"};
+  files_.write("key.pem", "junk");
+  const auto loaded = Trust::load(config_, files_, loop_.clock(), log_);
+  ASSERT_FALSE(loaded);
+  EXPECT_THAT(loaded.error().what, ::testing::StartsWith("Postern.Artifacts.VerifyKeys: key.pem: "));
 }
 
 }  // namespace

@@ -82,16 +82,17 @@ int no_passphrase(char*, int, int, void*) {
   return -1;
 }
 
-}  // namespace
+constexpr const char* kNoPublicKey = "cannot decode public key: a PEM block PUBLIC KEY is expected";
 
-Result<PublicKey> PublicKey::from_pem(std::string_view pem) {
-  if (pem.size() > kPemBytesMax) return invalid("public key text is too long");
-  const Bio bio = read_only(pem);
+/// The next PEM block; nothing when there is none. Errors: invalid, when it is no public key.
+Result<std::optional<detail::KeyHandle>> read_public_key(const Bio& bio) {
   char* name = nullptr;
   char* header = nullptr;
   unsigned char* data = nullptr;
   long size = 0;
+  ERR_clear_error();
   const int found = PEM_read_bio(bio.get(), &name, &header, &data, &size);
+  const bool is_at_end = found != 1 && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
   const std::string block = found == 1 ? name : "";
   detail::KeyHandle key;
   if (block == "PUBLIC KEY") {
@@ -102,13 +103,33 @@ Result<PublicKey> PublicKey::from_pem(std::string_view pem) {
   OPENSSL_free(name);
   OPENSSL_free(header);
   OPENSSL_free(data);
-  if (!key) {
-    ERR_clear_error();
-    return invalid("cannot decode public key: a PEM block PUBLIC KEY is expected");
+  ERR_clear_error();
+  if (is_at_end) return std::nullopt;
+  if (!key) return invalid(kNoPublicKey);
+  POSTERN_CHECK(type_of(key.get()));
+  return std::optional(std::move(key));
+}
+
+}  // namespace
+
+Result<PublicKey> PublicKey::from_pem(std::string_view pem) {
+  if (pem.size() > kPemBytesMax) return invalid("public key text is too long");
+  POSTERN_TRY(auto key, read_public_key(read_only(pem)));
+  if (!key) return invalid(kNoPublicKey);
+  return PublicKey(*std::move(key));
+}
+
+Result<std::vector<PublicKey>> PublicKey::list_from_pem(std::string_view pem) {
+  if (pem.size() > kPemBytesMax) return invalid("public key text is too long");
+  const Bio bio = read_only(pem);
+  std::vector<PublicKey> keys;
+  for (;;) {
+    POSTERN_TRY(auto key, read_public_key(bio));
+    if (!key) break;
+    keys.push_back(PublicKey(*std::move(key)));
   }
-  POSTERN_TRY(const KeyType type, type_of(key.get()));
-  (void)type;
-  return PublicKey(std::move(key));
+  if (keys.empty()) return invalid(kNoPublicKey);
+  return keys;
 }
 
 bool PublicKey::takes(const evp_pkey_st& key) {

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "shared/base/bytes.hpp"
 
@@ -30,6 +31,8 @@ class PublicKey {
  public:
   /// Reads the first PEM block, which has to be `PUBLIC KEY` (SubjectPublicKeyInfo). Errors: invalid.
   static Result<PublicKey> from_pem(std::string_view pem);
+  /// Reads all PEM blocks; there has to be one, and all have to be `PUBLIC KEY`. Errors: invalid.
+  static Result<std::vector<PublicKey>> list_from_pem(std::string_view pem);
   /// Whether a key of OpenSSL's is of one of the types.
   static bool takes(const evp_pkey_st& key);
   /// takes(*key).

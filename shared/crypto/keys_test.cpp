@@ -51,6 +51,19 @@ TEST(PublicKey, RefusesEverythingButAPublicKeyBlock) {
   }
 }
 
+TEST(PublicKey, SeveralMayStandInOneText) {
+  const std::string first = PrivateKey::generate(KeyType::ecdsa).public_key().to_pem();
+  const std::string second = PrivateKey::generate(KeyType::ed25519).public_key().to_pem();
+  const auto keys = PublicKey::list_from_pem("# the old one\n" + first + "\n# the new one\n" + second);
+  ASSERT_TRUE(keys) << keys.error().what;
+  ASSERT_EQ(keys->size(), 2U);
+  EXPECT_EQ((*keys)[0].to_pem(), first);
+  EXPECT_EQ((*keys)[1].to_pem(), second);
+  EXPECT_FALSE(PublicKey::list_from_pem("# none\n"));
+  EXPECT_FALSE(PublicKey::list_from_pem(first + second.substr(0, 60)));
+  EXPECT_FALSE(PublicKey::list_from_pem(first + PrivateKey::generate(KeyType::ecdsa).to_pem()));
+}
+
 TEST(PublicKey, VerifiesRawEcdsaOfTheRightSizeOnly) {
   const PrivateKey rsa = PrivateKey::generate(KeyType::rsa);
   const PrivateKey ec = PrivateKey::generate(KeyType::ecdsa);

@@ -3,12 +3,13 @@
 import collections
 import hashlib
 import re
+import signal
 import subprocess
 import unittest
 
 from harness import SLOWNESS
 from gateway_harness import CHUNK, TYPE, ForeignUpstream, SiteTestCase, revived
-from clients.debian_mender import wait_until
+from clients.debian_mender import wait_until, write_single_file_artifact
 
 NEXT_V1 = f"/api/devices/v1/deployments/device/deployments/next?artifact_name=unknown&device_type={TYPE}"
 
@@ -116,13 +117,14 @@ class QuotaTest(CacheCase):
 
 
 class SignatureTest(CacheCase):
-    def test_what_nobody_has_signed_is_not_served_when_keys_are_configured(self):
-        key, public = self.work / "sign.key", self.work / "sign.pem"
-        subprocess.run(["openssl", "ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", key], check=True)
-        subprocess.run(["openssl", "ec", "-in", key, "-pubout", "-out", public], check=True, capture_output=True)
+    def start_with(self, keys):
         self.gateway.stop()
-        self.gateway.settings = {"Postern": {"Artifacts": {"VerifyKeys": [str(public)]}, "Cache": {"Serve": "verified-only"}}}
+        self.gateway.settings = {"Postern": {"Artifacts": {"VerifyKeys": [str(keys)]}, "Cache": {"Serve": "verified-only"}}}
         self.gateway.start()
+
+    def test_what_nobody_has_signed_is_not_served_when_keys_are_configured(self):
+        _, public = make_verify_key(self.work / "sign")
+        self.start_with(public)
         device = self.mender5(1)
         self.deployed(device, "release-1", size=1_000_000)
         device.poll_count = 0
@@ -131,6 +133,42 @@ class SignatureTest(CacheCase):
         self.assertFalse((device.work / "installed" / "payload.bin").exists())
         self.assertTrue(re.search(r"cache\.artifact_refused .*sign", self.gateway.log()))
         self.assertEqual(self.gateway.metric("postern_gateway_site_artifact_bytes_total"), 0)
+
+    def test_a_key_that_is_added_to_its_file_counts_without_a_restart(self):
+        _, first = make_verify_key(self.work / "first")
+        key, second = make_verify_key(self.work / "second")
+        keys = self.work / "keys.pem"
+        keys.write_text(first.read_text())
+        self.start_with(keys)
+        certificate = self.authority.issue("device", "press-1")
+        device = self.mender5(1, certificate=certificate)
+        self.assertTrue(device.authenticate())
+        payload = self.work / "payload.bin"
+        payload.write_bytes(bytes(1_000_000))
+        artifact = write_single_file_artifact(self.work / "release-1.mender", name="release-1", device_type=TYPE, payload=payload,
+                                              key=key)
+        self.upstream.add_release(artifact)
+        self.upstream.deploy("release-1", [self.id_of(device.identity["mac"])])
+        headers = {"Authorization": f"Bearer {device._token}"}
+        ask = lambda: self.gateway.ask("GET", NEXT_V1, headers=headers, certificate=certificate).status
+        self.assertEqual(ask(), 204)
+        wait_until(lambda: "cache.artifact_refused" in self.gateway.log(), seconds=30 * SLOWNESS, what="the refusal")
+        keys.write_text("junk")
+        self.gateway.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "reload_failed source=verify_keys" in self.gateway.log(), seconds=30 * SLOWNESS, what="the complaint")
+        keys.write_text(first.read_text() + second.read_text())
+        self.gateway.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: "cache.keys_changed keys=2 removed=false" in self.gateway.log(), seconds=30 * SLOWNESS, what="the keys")
+        self.assertEqual(device.run(seconds=60 * SLOWNESS), "success")
+        self.assertEqual(self.installed(device), bytes(1_000_000))
+
+
+def make_verify_key(stem):
+    """Paths of a new private key and of its public one."""
+    key, public = stem.with_suffix(".key"), stem.with_suffix(".pem")
+    subprocess.run(["openssl", "ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", key], check=True)
+    subprocess.run(["openssl", "ec", "-in", key, "-pubout", "-out", public], check=True, capture_output=True)
+    return key, public
 
 
 def attempt(device):

@@ -5,12 +5,13 @@ import http.client
 import json
 import pathlib
 import re
+import signal
 import socket
 import subprocess
 import unittest
 
 from harness import SLOWNESS, tool
-from gateway_harness import ForeignUpstream, SiteTestCase
+from gateway_harness import ForeignUpstream, SiteTestCase, revived
 from clients.debian_mender import wait_until
 
 
@@ -187,8 +188,9 @@ class ServiceManagerTest(OperatingCase):
         self.addCleanup(self.notified.close)
         self.notified.bind(str(self.work / "notify"))
         self.notified.settimeout(30 * SLOWNESS)
+        self.wrap = ["env", f"NOTIFY_SOCKET={self.work / 'notify'}", "WATCHDOG_USEC=1500000"]
         self.gateway.stop()
-        self.gateway.start(wrap=["env", f"NOTIFY_SOCKET={self.work / 'notify'}", "WATCHDOG_USEC=1500000"])
+        self.gateway.start(wrap=self.wrap)
 
     def hear(self, wanted):
         while True:
@@ -202,6 +204,60 @@ class ServiceManagerTest(OperatingCase):
         self.hear("WATCHDOG=1")
         self.gateway.stop()
         self.hear("STOPPING=1")
+        self.gateway.start()
+
+    def reload(self):
+        """Has everything read again; returns what the manager hears then."""
+        self.gateway.process.send_signal(signal.SIGHUP)
+        self.hear("RELOADING=1")
+        while (message := self.notified.recv(4096).decode()) == "WATCHDOG=1":
+            pass
+        return message
+
+    def test_the_manager_hears_that_a_reload_has_ended_and_what_of_it_failed(self):
+        serials = self.work / "serials"
+        serials.write_text("# nobody\n")
+        self.gateway.stop()
+        self.gateway.settings = {"Features": {"mTLS": {"BlacklistPath": str(serials)}}}
+        self.gateway.start(wrap=self.wrap)
+        self.hear("STOPPING=1")
+        self.hear("READY=1")
+        done = self.reload()
+        self.assertTrue(done.startswith("READY=1\nSTATUS=Serving at "), done)
+        self.assertNotIn("not reloaded", done)
+        self.assertIn("gateway.reload_done", self.gateway.log())
+        serials.write_text("no serial number\n")
+        self.assertIn("; not reloaded, the old stays in force: serials", self.reload())
+        serials.write_text("# nobody\n")
+        self.assertNotIn("not reloaded", self.reload())
+        self.gateway.stop()
+        self.gateway.start()
+
+
+class CollectTest(OperatingCase):
+    def test_the_disk_gets_room_back_also_when_a_kill_comes_in_between(self):
+        self.gateway.stop()
+        used = lambda: sum(path.stat().st_blocks * 512 for path in self.gateway.cache_path.rglob("data.mdb"))
+        for point in ("chunks.before_move", "chunks.after_move"):
+            small, large = f"small-{point}", f"large-{point}"
+            with self.subTest(point=point):
+                self.gateway.start(fault=point)
+                self.release(small, size=5_000_000)
+                self.release(large, size=20_000_000)
+                with revived(self.gateway) as deaths:
+                    for name in (small, large):
+                        self.command("prefetch", name, "--wait")
+                    self.command("cache", "evict", large)
+                    self.assertGreater(used(), 20_000_000)
+                    self.command("cache", "gc", status=1)
+                    wait_until(lambda: deaths and deaths.alive.is_set(), seconds=60 * SLOWNESS, what="the kill")
+                # Whoever starts puts in order what the kill has left.
+                wait_until(lambda: used() < 12_000_000, seconds=30 * SLOWNESS, what="the smaller file")
+                self.assertIn("given back to the disk", self.command("cache", "gc"))
+                self.command("cache", "verify")
+                self.assertEqual(self.cached(small)["state"], "complete")
+                self.command("cache", "evict", small)
+                self.gateway.stop()
         self.gateway.start()
 
 
@@ -247,7 +303,8 @@ class LogTest(OperatingCase):
         log = self.gateway.log()
         self.gateway.start()
         self.assertIn("http.served", log, "it is a log of everything")
-        self.assertIn("download.served", log)
+        self.assertRegex(log, rf'download\.served .*device="[^ ]*{device.identity["mac"]}.* cache_bytes=\d+ upstream_bytes=0 ',
+                         "who got what from where")
         secrets = [self.upstream.server.password, device._token, small._token]
         for secret in filter(None, secrets):
             self.assertNotIn(secret, log)
