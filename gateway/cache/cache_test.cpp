@@ -193,6 +193,17 @@ TEST_F(CacheTest, PutsIntoQuarantineWhatIsNoArtifactAndTriesAgainLaterAndLater) 
   EXPECT_LT(metrics_->site_artifact_bytes, file("a").size() - kWithheldBytes + 1) << "nobody got the end";
 }
 
+TEST_F(CacheTest, AClockThatWasAheadAndIsSetRightDoesNotLengthenTheQuarantine) {
+  const auto key = add("a", random(2 << 20));
+  loop_.clock().shift_wall(24h * 365);
+  EXPECT_FALSE(get(key));
+  loop_.clock().shift_wall(-24h * 365);
+  upstream_.files["/a"] = build("a", random(2 << 20));
+  EXPECT_FALSE(*cache_->want(key)) << "not yet, but it is being fetched";
+  wait_until([&] { return *cache_->want(key); });
+  EXPECT_TRUE(*get(key) == file("a"));
+}
+
 TEST_F(CacheTest, RemembersTheQuarantineAndLeavesItWhenWhatComesIsTrue) {
   const auto key = add("a", random(2 << 20));
   EXPECT_FALSE(get(key));
