@@ -38,13 +38,37 @@ std::string Random::uuid() {
   return text;
 }
 
-void SystemRandom::fill(MutableBytes out) {
+namespace {
+
+void ask_system(MutableBytes out) {
   while (!out.empty()) {
     const ssize_t count = ::getrandom(out.data(), std::min<std::size_t>(out.size(), 256), 0);
     if (count < 0 && errno == EINTR) continue;
     POSTERN_ASSERT(count > 0);
     out = out.subspan(static_cast<std::size_t>(count));
   }
+}
+
+/// Randomness of one thread that nobody has used yet: a server needs a few bytes for every request, and a system
+/// call for each costs more than they do.
+struct Stock {
+  std::array<std::byte, 256> bytes;
+  std::size_t used = 256;
+};
+
+}  // namespace
+
+void SystemRandom::fill(MutableBytes out) {
+  static thread_local Stock stock;
+  if (out.size() > stock.bytes.size() / 4) return ask_system(out);
+  if (stock.bytes.size() - stock.used < out.size()) {
+    ask_system(stock.bytes);
+    stock.used = 0;
+  }
+  const auto given = std::span(stock.bytes).subspan(stock.used, out.size());
+  std::ranges::copy(given, out.begin());
+  std::ranges::fill(given, std::byte{0});  // so that it is nowhere else
+  stock.used += out.size();
 }
 
 }  // namespace postern
