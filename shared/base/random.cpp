@@ -33,8 +33,12 @@ std::string Random::uuid() {
   fill(raw);
   raw[6] = (raw[6] & std::byte{0x0f}) | std::byte{0x40};
   raw[8] = (raw[8] & std::byte{0x3f}) | std::byte{0x80};
-  std::string text = to_hex(raw);
-  for (const std::size_t at : {8U, 13U, 18U, 23U}) text.insert(at, 1, '-');
+  std::string text(36, '-');
+  std::size_t at = 0;
+  for (const char digit : to_hex(raw)) {
+    if (at == 8 || at == 13 || at == 18 || at == 23) ++at;
+    text[at++] = digit;
+  }
   return text;
 }
 
