@@ -262,7 +262,11 @@ net::awaitable<Response> Server::Session::answer(Request& request) {
 
 std::string Server::Session::head_of(const Request& request, const Response& response, bool keep_alive,
                                      bool& chunked) {
-  std::string head = fmt::format("HTTP/1.1 {} {}\r\n", response.status, reason_phrase(response.status));
+  constexpr std::size_t kUsualBytes = 512;
+  std::string head;
+  head.reserve(kUsualBytes);
+  fmt::format_to(std::back_inserter(head), "HTTP/1.1 {} {}\r\n", response.status,
+                 reason_phrase(response.status));
   append_field(head, "Date", worker_.date(server_.clock_));
   append_field(head, "X-MEN-RequestID", request.id);
   for (const auto& [name, value] : response.headers) append_field(head, name, value);

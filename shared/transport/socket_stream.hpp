@@ -1,6 +1,7 @@
 // A connected stream socket of the machine, whatever its family. Used by tcp.cpp and unix.cpp only.
 #pragma once
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <boost/asio/as_tuple.hpp>
@@ -43,6 +44,14 @@ class SocketStream final : public Stream {
     if (count >= 0) return static_cast<std::size_t>(count);
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return std::size_t{0};
     return socket_error({errno, boost::system::system_category()}, fmt::format("write to {}", peer_));
+  }
+  net::awaitable<Status> writable() override {
+    // To wait costs a turn of the loop, and most of the time there is no need.
+    pollfd now{.fd = socket_.native_handle(), .events = POLLOUT, .revents = 0};
+    if (::poll(&now, 1, 0) == 1) co_return Status{};
+    const auto [error] = co_await socket_.async_wait(Socket::wait_write, use_tuple);
+    if (error) co_return socket_error(error, fmt::format("write to {}", peer_));
+    co_return Status{};
   }
   net::awaitable<Status> readable() override {
     const auto [error] = co_await socket_.async_wait(Socket::wait_read, use_tuple);
