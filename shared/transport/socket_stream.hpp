@@ -46,11 +46,12 @@ class SocketStream final : public Stream {
     return socket_error({errno, boost::system::system_category()}, fmt::format("write to {}", peer_));
   }
   net::awaitable<Status> writable() override {
-    // To wait costs a turn of the loop, and most of the time there is no need.
-    pollfd now{.fd = socket_.native_handle(), .events = POLLOUT, .revents = 0};
-    if (::poll(&now, 1, 0) == 1) co_return Status{};
-    const auto [error] = co_await socket_.async_wait(Socket::wait_write, use_tuple);
-    if (error) co_return socket_error(error, fmt::format("write to {}", peer_));
+    // To wait costs a turn of the loop, and most of the time there is no need. Asio's wait also ends at events
+    // that are over, so that it is looked at again.
+    while (!has_room()) {
+      const auto [error] = co_await socket_.async_wait(Socket::wait_write, use_tuple);
+      if (error) co_return socket_error(error, fmt::format("write to {}", peer_));
+    }
     co_return Status{};
   }
   net::awaitable<Status> readable() override {
@@ -79,6 +80,12 @@ class SocketStream final : public Stream {
   }
 
  private:
+  /// Also true for a connection that has failed: writing to it says how.
+  bool has_room() {
+    pollfd now{.fd = socket_.native_handle(), .events = POLLOUT, .revents = 0};
+    return ::poll(&now, 1, 0) != 0;
+  }
+
   Socket socket_;
   std::string peer_;
 };

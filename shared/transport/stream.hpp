@@ -61,7 +61,7 @@ class Stream {
   /// Writes `head` and, behind it, as many bytes of the lender as make sense at once; returns how many were
   /// lent. 0: it had none, and nothing was written.
   virtual net::awaitable<Result<std::size_t>> write_lent(Bytes head, Lender& lender);
-  /// Waits until the network takes kUnsentBytesMax / 2 at least, as far as can be told. May return early.
+  /// Waits until the network takes kUnsentBytesMax / 2 at least, as far as can be told. Errors as of write.
   virtual net::awaitable<Status> writable() { co_return Status{}; }
   /// Waits until there is something to read, with little memory held for it. May return early.
   virtual net::awaitable<Status> readable() { co_return Status{}; }
