@@ -406,6 +406,7 @@ net::awaitable<void> Server::accept_loop(Worker& worker) {
       if (auto slept = co_await clock_.sleep(kAcceptRetry); !slept) co_return;
       continue;
     }
+    if (stopping_) co_return;  // it came while the listener closed; nobody would end its session
     if (connections_ >= options_.connections_max) continue;  // closing it is the answer
     ++connections_;
     Busy handshake;
@@ -450,6 +451,11 @@ net::awaitable<Status> Server::stop(Duration grace) {
   }
   loops_.stop(net::cancellation_type::terminal);
   auto looped = co_await loops_.join(clock_, kUnwind);
+  // Another executor may have taken a connection after the first look and before it closed its listener.
+  if (drained) {
+    sessions_.stop(net::cancellation_type::terminal);
+    drained = co_await sessions_.join(clock_, kUnwind);
+  }
   if (!drained) co_return std::move(drained).error().within("stop the HTTP server");
   co_return looped;
 }
