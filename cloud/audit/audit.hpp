@@ -1,5 +1,5 @@
-// Who changed what: one entry for every change that an operator makes, written in the transaction of the change
-// (management-api 5.4).
+// Who changed what: one entry for every change that an operator makes, written in the transaction of the
+// change (management-api 5.4).
 #pragma once
 
 #include <optional>

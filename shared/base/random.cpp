@@ -53,8 +53,8 @@ void ask_system(MutableBytes out) {
   }
 }
 
-/// Randomness of one thread that nobody has used yet: a server needs a few bytes for every request, and a system
-/// call for each costs more than they do.
+/// Randomness of one thread that nobody has used yet: a server needs a few bytes for every request, and a
+/// system call for each costs more than they do.
 struct Stock {
   std::array<std::byte, 256> bytes;
   std::size_t used = 256;

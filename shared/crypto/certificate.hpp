@@ -74,7 +74,8 @@ class Certificate {
   std::optional<std::vector<CertificateUsage>> usages() const;
   /// Errors: invalid for a key type that PublicKey does not know.
   Result<PublicKey> public_key() const;
-  /// SHA-256 over the DER form. Costs nothing: it is known from the start, as servers look it up for every request.
+  /// SHA-256 over the DER form. Costs nothing: it is known from the start, as servers look it up for every
+  /// request.
   const Digest& fingerprint() const { return fingerprint_; }
   std::string to_pem() const;
   std::vector<std::byte> to_der() const;

@@ -149,7 +149,8 @@ class TrustTest(ClockCase):
         self.clock.set(**BACK)
         end = time.monotonic() + 3
         while time.monotonic() < end:  # connections are looked at once a second
-            self.assertEqual([connection.ask()[0] for connection in connections], [204] * 3, "a clock set back throws nobody out")
+            self.assertEqual([connection.ask()[0] for connection in connections], [204] * 3,
+                             "a clock set back throws nobody out")
             self.assertTrue(all(websocket.echo() for websocket in sockets))
             time.sleep(0.1)  # the pace, not a wait for something
         self.assertEqual([self.is_welcome(device.certificate_files) for device in devices], [True, False, False],
