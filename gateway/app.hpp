@@ -93,6 +93,7 @@ class App {
   std::unique_ptr<http::Server> metrics_server_;
 
   const WallTime started_;
+  const SteadyTime begun_;
   Listening listening_;
   LoopMonitor loops_;
   StoreProbe probe_;

@@ -126,4 +126,11 @@ class KvUsers final : public UserReader, public UserWriter, private KvTxn {
   Status erase_token(std::string_view user_id, std::string_view token_id) override;
 };
 
+class KvAudit final : public AuditReader, public AuditWriter, private KvTxn {
+ public:
+  using KvTxn::KvTxn;
+  Result<AuditPage> list(const AuditFilter& filter, std::size_t skip, std::size_t count) const override;
+  Status add(AuditEntry entry) override;
+};
+
 }  // namespace postern::cloud

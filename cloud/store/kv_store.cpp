@@ -11,13 +11,20 @@ template <class Tx, class Txn>
 class KvTx : public Tx {
  public:
   explicit KvTx(Txn& txn)
-      : devices_(txn), gateways_(txn), inventory_(txn), artifacts_(txn), deployments_(txn), users_(txn) {}
+      : devices_(txn),
+        gateways_(txn),
+        inventory_(txn),
+        artifacts_(txn),
+        deployments_(txn),
+        users_(txn),
+        audit_(txn) {}
   const DeviceReader& devices() const override { return devices_; }
   const GatewayReader& gateways() const override { return gateways_; }
   const InventoryReader& inventory() const override { return inventory_; }
   const ArtifactCatalog& artifacts() const override { return artifacts_; }
   const DeploymentReader& deployments() const override { return deployments_; }
   const UserReader& users() const override { return users_; }
+  const AuditReader& audit() const override { return audit_; }
 
  protected:
   KvDevices devices_;
@@ -26,6 +33,7 @@ class KvTx : public Tx {
   KvArtifacts artifacts_;
   KvDeployments deployments_;
   KvUsers users_;
+  KvAudit audit_;
 };
 
 using KvReadTx = KvTx<ReadTx, const ReadTxn>;
@@ -39,6 +47,7 @@ class KvWriteTx final : public KvTx<WriteTx, WriteTxn> {
   ArtifactWriter& change_artifacts() override { return artifacts_; }
   DeploymentWriter& change_deployments() override { return deployments_; }
   UserWriter& change_users() override { return users_; }
+  AuditWriter& change_audit() override { return audit_; }
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include "cloud/audit/audit.hpp"
 #include "cloud/auth/devices.hpp"
 #include "cloud/deployments/deployments.hpp"
 #include "cloud/gateways/gateways.hpp"
@@ -25,6 +26,7 @@ class ReadTx {
   virtual const ArtifactCatalog& artifacts() const = 0;
   virtual const DeploymentReader& deployments() const = 0;
   virtual const UserReader& users() const = 0;
+  virtual const AuditReader& audit() const = 0;
 };
 
 /// What a unit of work can change. All of it becomes durable together, or nothing does.
@@ -36,6 +38,7 @@ class WriteTx : public ReadTx {
   virtual ArtifactWriter& change_artifacts() = 0;
   virtual DeploymentWriter& change_deployments() = 0;
   virtual UserWriter& change_users() = 0;
+  virtual AuditWriter& change_audit() = 0;
 };
 
 /// Thread-safe. Nothing that a closure gets from a transaction outlives it (decision 16).

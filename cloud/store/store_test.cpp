@@ -453,6 +453,33 @@ TEST_P(StoreContract, TokensBelongToOneUser) {
   EXPECT_FALSE(look([](const ReadTx& tx) { return tx.users().find_token("u1", "t1"); }));
 }
 
+TEST_P(StoreContract, AuditEntriesAreFilteredCountedAndGivenNewestFirst) {
+  const auto entry = [](std::string action, std::string actor, std::string type, Duration later) {
+    AuditEntry made;
+    made.time = kNow + std::chrono::duration_cast<WallTime::duration>(later);
+    made.action = std::move(action);
+    made.actor = {.type = "user", .id = std::move(actor), .email = "a@b.c", .identity = {}};
+    made.object = {.type = std::move(type), .id = "o", .name = "n", .artifact_name = {}, .identity = {}};
+    return made;
+  };
+  change([&](WriteTx& tx) -> Status {
+    POSTERN_CHECK(tx.change_audit().add(entry("create", "u1", "user", {})));
+    POSTERN_CHECK(tx.change_audit().add(entry("create", "u2", "deployment", {})));
+    return tx.change_audit().add(entry("abort", "u1", "deployment", std::chrono::seconds(5)));
+  });
+  const auto list = [&](const AuditFilter& filter, std::size_t skip = 0, std::size_t count = 10) {
+    return look([&](const ReadTx& tx) { return tx.audit().list(filter, skip, count); });
+  };
+  EXPECT_EQ(list({}).entries.front().action, "abort");
+  EXPECT_EQ(list({.oldest_first = true}).entries.front().object.type, "user");
+  EXPECT_EQ(list({}, 1, 1).entries.front().actor.id, "u2");
+  EXPECT_EQ(list({}, 1, 1).total, 3);
+  EXPECT_EQ(list({.actor_id = "u1"}).total, 2);
+  EXPECT_EQ(list({.object_type = "deployment"}).total, 2);
+  EXPECT_EQ(list({.created_after = unix_seconds(kNow) + 5}).total, 1);
+  EXPECT_EQ(list({.deployment_name = "n"}).total, 2);
+}
+
 INSTANTIATE_TEST_SUITE_P(Both, StoreContract, ::testing::Values(Backend::lmdb, Backend::memory),
                          [](const auto& test) { return test.param == Backend::lmdb ? "Lmdb" : "Memory"; });
 

@@ -214,7 +214,11 @@ Result<bool> Cache::want(const ArtifactKey& key) {
 }
 
 Status Cache::retry(const CachedArtifact& artifact) {
-  if (!artifact.quarantine->retry || clock_.wall() < *artifact.quarantine->retry) return {};
+  const Quarantine& quarantine = *artifact.quarantine;
+  const WallTime now = clock_.wall();
+  if (!quarantine.retry) return {};
+  // A clock that was ahead then and is set right does not make it wait until it is there again.
+  if (now >= quarantine.refused && now < *quarantine.retry) return {};
   POSTERN_TRY(const auto seat, entry_for(artifact));
   ensure_fill(seat->entry()->shared_from_this(), FillClass::interactive);
   return {};

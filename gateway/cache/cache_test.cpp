@@ -79,6 +79,45 @@ TEST_F(CacheTest, ContinuesBehindItsMarksAfterARestart) {
   EXPECT_EQ(upstream_.served[1].first % kChunkBytes, 0U);
 }
 
+TEST_F(CacheTest, NoPartWaitsLongerThanFiveSecondsToBeDurable) {
+  const auto key = add("a", 12 << 20);
+  upstream_.pause = 100ms;
+  ASSERT_TRUE(loop_.run(keeper_->prefetch(key)));
+  wait_until([&] { return metrics_->uplink_artifact_bytes >= kChunkBytes; });
+  upstream_.pause = 50s;  // nothing more comes for now
+  loop_.advance(4800ms);
+  EXPECT_EQ(kept(key)->stored_bytes, 0U) << "it waits for others";
+  loop_.advance(200ms);
+  EXPECT_EQ(kept(key)->stored_bytes, kChunkBytes);
+  loop_.advance(2min);
+  upstream_.pause = 10ms;
+  open();
+  EXPECT_TRUE(*get(key) == file("a"));
+  ASSERT_EQ(upstream_.served.size(), 2U);
+  EXPECT_EQ(upstream_.served[1].first, kChunkBytes);
+}
+
+TEST_F(CacheTest, PartsAreKeptInTimeWhileTheFillGivesWayAndWhileTheUplinkIsClosed) {
+  const auto early = add("early", 12 << 20);
+  const auto wanted = add("wanted", 12 << 20);
+  upstream_.pause = 100ms;
+  ASSERT_TRUE(loop_.run(keeper_->prefetch(early)));
+  wait_until([&] { return metrics_->uplink_artifact_bytes >= kChunkBytes; });
+  const auto reader = start_reader(wanted);
+  loop_.advance(5s);
+  EXPECT_EQ(kept(early)->stored_bytes, kChunkBytes);
+  wait_until([&] { return kept(wanted) && kept(wanted)->stored_bytes >= 4 * kChunkBytes; });
+  wait_until([&] { return metrics_->uplink_artifact_bytes >= 7 * kChunkBytes; });
+  uplink_.set_calendar(Calendar::parse("off").value());
+  loop_.advance(5s);
+  const auto stored = kept(wanted)->stored_bytes;
+  EXPECT_GE(stored, 5 * kChunkBytes);
+  EXPECT_EQ(stored % kChunkBytes, 0U);
+  uplink_.set_calendar(Calendar());
+  wait_until([&] { return reader->has_value() && is_complete(early); });
+  EXPECT_TRUE(***reader == file("wanted"));
+}
+
 TEST_F(CacheTest, ASlowReaderDelaysNobody) {
   const auto key = add("a");
   auto slow = loop_.run(cache_->open(key, std::nullopt));
@@ -153,6 +192,17 @@ TEST_F(CacheTest, PutsIntoQuarantineWhatIsNoArtifactAndTriesAgainLaterAndLater) 
   EXPECT_FALSE(kept(key)->retry_at) << "now it takes an operator";
   EXPECT_EQ(metrics_->cache_refusals, 4U);
   EXPECT_LT(metrics_->site_artifact_bytes, file("a").size() - kWithheldBytes + 1) << "nobody got the end";
+}
+
+TEST_F(CacheTest, AClockThatWasAheadAndIsSetRightDoesNotLengthenTheQuarantine) {
+  const auto key = add("a", random(2 << 20));
+  loop_.clock().shift_wall(24h * 365);
+  EXPECT_FALSE(get(key));
+  loop_.clock().shift_wall(-24h * 365);
+  upstream_.files["/a"] = build("a", random(2 << 20));
+  EXPECT_FALSE(*cache_->want(key)) << "not yet, but it is being fetched";
+  wait_until([&] { return *cache_->want(key); });
+  EXPECT_TRUE(*get(key) == file("a"));
 }
 
 TEST_F(CacheTest, RemembersTheQuarantineAndLeavesItWhenWhatComesIsTrue) {

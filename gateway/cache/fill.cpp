@@ -1,5 +1,6 @@
 #include "gateway/cache/fill.hpp"
 
+#include "shared/async/within.hpp"
 #include "shared/base/fault_point.hpp"
 
 namespace postern::gateway {
@@ -42,7 +43,7 @@ std::string group_of(const ArtifactHeader& header) {
 
 net::awaitable<void> Fill::run() {
   const SteadyTime begun = context_.clock.now();
-  auto filled = co_await fill();
+  Status filled = co_await fill_and_keep();
   if (!filled && !is_untrue_) {
     // What has arrived is worth keeping, whatever ended the fill.
     if (auto kept = co_await flush(); !kept && kept.error().what != filled.error().what) {
@@ -88,6 +89,24 @@ net::awaitable<Status> Fill::fill() {
   co_return co_await fill_and_verify();
 }
 
+net::awaitable<Status> Fill::fill_and_keep() {
+  using namespace net::experimental::awaitable_operators;  // NOLINT: the operators are what is wanted
+  if (co_await was_cancelled()) co_return cancelled("a fill");
+  auto race = co_await (detail::without_throwing(fill()) || detail::without_throwing(keep_in_time()));
+  if (race.index() == 0) co_return std::get<0>(std::move(race));
+  co_return std::get<1>(std::move(race));
+}
+
+net::awaitable<Status> Fill::keep_in_time() {
+  for (;;) {
+    const SteadyTime begun = batch_.empty() ? context_.clock.now() : batch_begun_;
+    POSTERN_CO_CHECK(co_await context_.clock.sleep_until(begun + kBatchTime));
+    if (!batch_.empty() && context_.clock.now() - batch_begun_ >= kBatchTime) {
+      POSTERN_CO_CHECK(co_await flush());
+    }
+  }
+}
+
 net::awaitable<Status> Fill::fill_and_verify() {
   for (std::uint32_t number = 0; number < entry_->part_count(); ++number) {
     const auto [digest, is_stored] = entry_->part(number);
@@ -100,7 +119,7 @@ net::awaitable<Status> Fill::fill_and_verify() {
       entry_->forget(*digest);
       POSTERN_CO_CHECK(co_await fetch(number));
     }
-    if (is_batch_due()) POSTERN_CO_CHECK(co_await flush());
+    POSTERN_CO_CHECK(co_await flush_if_full());
   }
   POSTERN_CO_CHECK(co_await flush());
   POSTERN_CO_CHECK(co_await finish());
@@ -113,7 +132,7 @@ net::awaitable<Status> Fill::fill_gaps() {
   for (;;) {
     for (auto number = entry_->missing_from(0); number; number = entry_->missing_from(*number)) {
       POSTERN_CO_CHECK(co_await fetch(*number));
-      if (is_batch_due()) POSTERN_CO_CHECK(co_await flush());
+      POSTERN_CO_CHECK(co_await flush_if_full());
     }
     POSTERN_CO_CHECK(co_await flush());
     if (!entry_->missing_from(0)) co_return Status{};
@@ -271,16 +290,21 @@ net::awaitable<Status> Fill::verify(std::uint32_t number, std::shared_ptr<Memory
   co_return Status{};
 }
 
-bool Fill::is_batch_due() const {
-  return batch_.size() == kBatchParts ||
-         (!batch_.empty() && context_.clock.now() - batch_begun_ >= kBatchTime);
+net::awaitable<Status> Fill::flush_if_full() {
+  if (batch_.size() < kBatchParts) co_return Status{};
+  co_return co_await flush();
 }
 
 net::awaitable<Status> Fill::flush() {
-  if (batch_.empty()) co_return Status{};
+  const auto turn = co_await turns_.take();
+  if (kept_ && !batch_.empty()) kept_ = co_await keep(std::exchange(batch_, {}));
+  co_return kept_;
+}
+
+net::awaitable<Status> Fill::keep(std::vector<Waiting> batch) {
   std::vector<ChunkStore::Chunk> chunks;
   std::vector<SegmentMark> marks;
-  for (const Waiting& waiting : batch_) {
+  for (const Waiting& waiting : batch) {
     chunks.push_back({.digest = waiting.mark.digest, .bytes = waiting.chunk->bytes});
     marks.push_back(waiting.mark);
   }
@@ -290,7 +314,6 @@ net::awaitable<Status> Fill::flush() {
   } else {
     found_no_room_ = true;
   }
-  batch_.clear();
   co_return stored;
 }
 

@@ -7,6 +7,7 @@
 #include "gateway/cache/entry.hpp"
 #include "gateway/cache/evictor.hpp"
 #include "gateway/cache/source.hpp"
+#include "gateway/cache/turns.hpp"
 #include "gateway/verify_keys.hpp"
 #include "shared/artifact/reader.hpp"
 #include "shared/artifact/summary.hpp"
@@ -68,7 +69,16 @@ class Fill {
   static constexpr Duration kYieldStep = std::chrono::milliseconds(200);
   static constexpr Duration kYieldMax = std::chrono::seconds(5);
 
+  struct Waiting {
+    SegmentMark mark;
+    std::shared_ptr<MemoryChunk> chunk;
+  };
+
+  net::awaitable<Status> fill_and_keep();
   net::awaitable<Status> fill();
+  /// Makes durable what has waited for others long enough, also while nothing comes. Ends when that fails, or
+  /// cancelled.
+  net::awaitable<Status> keep_in_time();
   /// Takes all parts in their order, because that is how the whole is verified.
   net::awaitable<Status> fill_and_verify();
   /// Brings what is missing of an artifact that was verified before.
@@ -83,8 +93,11 @@ class Fill {
   net::awaitable<Status> reopen(std::uint64_t offset);
   net::awaitable<Status> back_off(const Error& error);
   net::awaitable<Status> verify(std::uint32_t number, std::shared_ptr<MemoryChunk> chunk);
-  bool is_batch_due() const;
+  net::awaitable<Status> flush_if_full();
+  /// Makes the batch durable, and waits for the one before it. Once that has failed, so does every later
+  /// call.
   net::awaitable<Status> flush();
+  net::awaitable<Status> keep(std::vector<Waiting> batch);
   net::awaitable<Status> store(std::vector<ChunkStore::Chunk> chunks, std::vector<SegmentMark> marks);
   net::awaitable<Status> finish();
   void report(const Status& filled, SteadyTime begun);
@@ -108,12 +121,10 @@ class Fill {
   std::uint64_t stream_at_ = 0;  ///< offset of the first byte of the rest
   int failures_ = 0;
 
-  struct Waiting {
-    SegmentMark mark;
-    std::shared_ptr<MemoryChunk> chunk;
-  };
   std::vector<Waiting> batch_;
   SteadyTime batch_begun_{};  ///< when its first part was received
+  Turns turns_;               ///< one batch after the other
+  Status kept_;               ///< whether all batches are durable so far
 };
 
 /// What an artifact updates, so that newer ones can be told from older ones: its artifact_group, or else its

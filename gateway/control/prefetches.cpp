@@ -190,6 +190,7 @@ Duration Prefetches::until_next() const {
 net::awaitable<void> Prefetches::work() {
   for (;;) {
     co_await look();
+    co_await follow_clock();
     std::vector<std::uint64_t> due;
     for (const auto& [id, prefetch] : prefetches_) {
       const bool waits =
@@ -201,6 +202,21 @@ net::awaitable<void> Prefetches::work() {
     const auto waited = co_await within(clock_, until_next(), changed_.wait());
     if (!waited && waited.error().kind == Kind::cancelled) co_return;
   }
+}
+
+net::awaitable<void> Prefetches::follow_clock() {
+  const WallTime now = clock_.wall();
+  std::vector<std::uint64_t> sooner;
+  for (auto& [id, prefetch] : prefetches_) {
+    WallTime latest = prefetch.next;
+    if (prefetch.state == PrefetchState::retrying) latest = now + kPauses.back();
+    if (prefetch.state == PrefetchState::scheduled && prefetch.daily)
+      latest = next_daily(now, *prefetch.daily);
+    if (latest >= prefetch.next) continue;
+    prefetch.next = latest;
+    sooner.push_back(id);
+  }
+  for (const std::uint64_t id : sooner) co_await store_or_warn(id);
 }
 
 net::awaitable<void> Prefetches::begin(std::uint64_t id) {

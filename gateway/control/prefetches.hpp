@@ -68,6 +68,8 @@ class Prefetches {
 
  private:
   net::awaitable<void> work();
+  /// A clock that was ahead and is set right makes nothing wait until it is there again.
+  net::awaitable<void> follow_clock();
   net::awaitable<void> begin(std::uint64_t id);
   net::awaitable<Status> fetch(std::uint64_t id);
   /// Looks how far those are that are under way.

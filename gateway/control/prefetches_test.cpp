@@ -107,6 +107,23 @@ TEST_F(PrefetchesTest, ADailyOneComesBack) {
   EXPECT_GT(prefetches_->find(id)->next, now());
 }
 
+TEST_F(PrefetchesTest, AClockThatWasAheadAndIsSetRightHoldsUpNoDailyOneAndNoRetry) {
+  upstream_error_ = transient("the line is down");
+  loop_.clock().shift_wall(24h * 365);
+  const auto daily = add(WallTime(), 6 * 60);
+  const auto failed = add(now());
+  stop();
+  loop_.clock().shift_wall(-24h * 365);
+  start();
+  EXPECT_LE(prefetches_->find(daily)->next, now() + 24h);
+  loop_.advance(1h);
+  EXPECT_GE(prefetches_->find(failed)->attempts, 2U);
+  const auto asked = asked_.size();
+  loop_.advance(23h);
+  EXPECT_GT(asked_.size(), asked);
+  EXPECT_GE(prefetches_->find(daily)->last, now() - 24h);
+}
+
 TEST_F(PrefetchesTest, WhatFailsIsTriedAgainWithGrowingPausesAndThenNoMore) {
   upstream_error_ = transient("the line is down");
   const auto id = add(now());

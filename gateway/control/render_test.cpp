@@ -16,6 +16,7 @@ GatewayStatus sample() {
   GatewayStatus status;
   status.version = "1.2.3";
   status.started = now - std::chrono::hours(3);
+  status.uptime = std::chrono::hours(3);
   status.now = now;
   status.findings = {{.name = "state_store", .need = Need::needed, .status = {}},
                      {.name = "upstream", .need = Need::useful, .status = transient("no route to host")}};

@@ -63,7 +63,7 @@ json::object to_json(const GatewayStatus& status) {
       {"version", status.version},
       {"pid", status.pid},
       {"started", to_rfc3339(status.started)},
-      {"uptime_s", std::chrono::floor<std::chrono::seconds>(status.now - status.started).count()},
+      {"uptime_s", status.uptime / std::chrono::seconds(1)},
       {"ready", Readiness::is_ready(status.findings)},
       {"checks", list_of(status.findings, describe)},
       {"listeners", list_of(status.listeners,

@@ -38,6 +38,7 @@ struct GatewayStatus {
   std::string version;
   std::int64_t pid = 0;
   WallTime started;
+  Duration uptime{};  ///< whatever was done to the wall clock since
   WallTime now;
   std::vector<Readiness::Finding> findings;
   std::vector<Listener> listeners;

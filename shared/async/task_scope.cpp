@@ -18,8 +18,16 @@ namespace postern {
 struct TaskScope::State : std::enable_shared_from_this<TaskScope::State> {
   struct Child {
     net::any_io_executor executor;
-    net::cancellation_signal signal;  ///< touched on `executor` only
+    /// Until the task has started, whoever starts it connects this; from then on it is touched on `executor`
+    /// only.
+    net::cancellation_signal signal;
+    bool has_started = false;                                    ///< under the scope's mutex
+    net::cancellation_type stop = net::cancellation_type::none;  ///< that came before; under the mutex
   };
+
+  static void cancel(const std::shared_ptr<Child>& child, net::cancellation_type how) {
+    net::post(child->executor, [child, how] { child->signal.emit(how); });
+  }
 
   State(net::any_io_executor home_executor, Log& to) : home(std::move(home_executor)), log(to), empty(home) {}
 
@@ -70,30 +78,31 @@ net::awaitable<void> without_throwing(net::awaitable<void> task) {
 }  // namespace
 
 bool TaskScope::spawn(const net::any_io_executor& on, std::string name, net::awaitable<void> task) {
+  const auto state = state_;  // the scope may be gone once the task has ended
   auto child = std::make_shared<State::Child>();
   child->executor = on;
   {
-    const std::scoped_lock lock(state_->mutex);
-    if (state_->stopped) return false;
-    state_->children.insert(child);
+    const std::scoped_lock lock(state->mutex);
+    if (state->stopped) return false;
+    state->children.insert(child);
   }
-  auto on_end = [state = state_, child, name = std::move(name)](const std::exception_ptr& failure) {
+  auto on_end = [state, child, name = std::move(name)](const std::exception_ptr& failure) {
     state->ended(child, name, failure);
   };
   net::co_spawn(on, without_throwing(std::move(task)),
                 net::bind_cancellation_slot(child->signal.slot(), std::move(on_end)));
+  const std::scoped_lock lock(state->mutex);
+  child->has_started = true;
+  if (child->stop != net::cancellation_type::none) State::cancel(child, child->stop);
   return true;
 }
 
 void TaskScope::stop(net::cancellation_type how) {
-  std::vector<std::shared_ptr<State::Child>> children;
-  {
-    const std::scoped_lock lock(state_->mutex);
-    state_->stopped = true;
-    children.assign(state_->children.begin(), state_->children.end());
-  }
-  for (const auto& child : children) {
-    net::post(child->executor, [child, how] { child->signal.emit(how); });
+  const std::scoped_lock lock(state_->mutex);
+  state_->stopped = true;
+  for (const auto& child : state_->children) {
+    child->stop = child->stop | how;
+    if (child->has_started) State::cancel(child, how);
   }
 }
 

@@ -1,5 +1,11 @@
 #include "shared/async/task_scope.hpp"
 
+#include <barrier>
+#include <thread>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/use_future.hpp>
+
 #include "shared/async/completion.hpp"
 #include "shared/testing/loop.hpp"
 #include "shared/testing/memory_log.hpp"
@@ -74,6 +80,29 @@ TEST_F(TaskScopeTest, LogsATaskThatThrows) {
   ASSERT_TRUE(scope_.spawn(loop_.executor(), "broken", fail()));
   EXPECT_TRUE(loop_.run(scope_.join(loop_.clock(), 10s)));
   EXPECT_EQ(log_.lines().at(0), R"(task.failed task=broken kind=bug error="broken invariant")");
+}
+
+TEST(TaskScope, CancelsAChildThatIsStartedOnAnotherThreadWhileAThirdStopsTheScope) {
+  net::io_context context;
+  const auto guard = net::make_work_guard(context);
+  const std::jthread runner([&] { context.run(); });
+  SystemClock clock;
+  testing::MemoryLog log;
+  const auto sleep = [&]() -> net::awaitable<void> { (void)co_await clock.sleep(24h); };
+  for (int round = 0; round < 300; ++round) {
+    TaskScope scope(context.get_executor(), log);
+    std::barrier together(2);
+    std::jthread stopper([&] {
+      together.arrive_and_wait();
+      scope.stop(net::cancellation_type::total);
+    });
+    together.arrive_and_wait();
+    for (bool is_open = true; is_open;) is_open = scope.spawn(context.get_executor(), "sleeper", sleep());
+    stopper.join();
+    const Status joined = net::co_spawn(context, scope.join(clock, 20s), net::use_future).get();
+    ASSERT_TRUE(joined) << "round " << round << ": " << joined.error().what;
+  }
+  context.stop();
 }
 
 }  // namespace

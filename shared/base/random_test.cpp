@@ -31,5 +31,11 @@ TEST(SystemRandom, FillsMoreThanOneSystemCallGives) {
   EXPECT_NE(random.bytes(1000), random.bytes(1000));
 }
 
+TEST(SystemRandom, GivesNoPieceOfItsStockTwice) {
+  SystemRandom random;
+  std::set<std::vector<std::byte>> seen;
+  for (int i = 0; i < 1000; ++i) EXPECT_TRUE(seen.insert(random.bytes(16)).second);
+}
+
 }  // namespace
 }  // namespace postern

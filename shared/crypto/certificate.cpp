@@ -104,17 +104,27 @@ Result<Certificate> Certificate::from_der(Bytes der) {
 
 Certificate::Certificate(detail::CertificateHandle certificate) : certificate_(std::move(certificate)) {
   POSTERN_ASSERT(certificate_ != nullptr);
+  fingerprint_ = sha256(to_der());
 }
+
+namespace {
+
+detail::CertificateHandle share_handle(x509_st* certificate) {
+  POSTERN_ASSERT(certificate != nullptr && X509_up_ref(certificate) == 1);
+  return detail::CertificateHandle(certificate);
+}
+
+}  // namespace
 
 Certificate Certificate::share(x509_st* certificate) {
-  POSTERN_ASSERT(certificate != nullptr && X509_up_ref(certificate) == 1);
-  return Certificate(detail::CertificateHandle(certificate));
+  return Certificate(share_handle(certificate));
 }
 
-Certificate::Certificate(const Certificate& other) : Certificate(share(other.handle())) {}
+Certificate::Certificate(const Certificate& other)
+    : Certificate(share_handle(other.handle()), other.fingerprint_) {}
 
 Certificate& Certificate::operator=(const Certificate& other) {
-  if (this != &other) *this = share(other.handle());
+  if (this != &other) *this = Certificate(other);
   return *this;
 }
 
@@ -199,10 +209,6 @@ Result<PublicKey> Certificate::public_key() const {
   ERR_clear_error();
   if (!key || !PublicKey::takes(*key)) return invalid("the certificate holds no usable public key");
   return PublicKey(std::move(key));
-}
-
-Digest Certificate::fingerprint() const {
-  return sha256(to_der());
 }
 
 std::string Certificate::to_pem() const {

@@ -74,8 +74,9 @@ class Certificate {
   std::optional<std::vector<CertificateUsage>> usages() const;
   /// Errors: invalid for a key type that PublicKey does not know.
   Result<PublicKey> public_key() const;
-  /// SHA-256 over the DER form.
-  Digest fingerprint() const;
+  /// SHA-256 over the DER form. Costs nothing: it is known from the start, as servers look it up for every
+  /// request.
+  const Digest& fingerprint() const { return fingerprint_; }
   std::string to_pem() const;
   std::vector<std::byte> to_der() const;
 
@@ -85,7 +86,11 @@ class Certificate {
   x509_st* handle() const { return certificate_.get(); }
 
  private:
+  Certificate(detail::CertificateHandle certificate, const Digest& fingerprint)
+      : certificate_(std::move(certificate)), fingerprint_(fingerprint) {}
+
   detail::CertificateHandle certificate_;
+  Digest fingerprint_{};
 };
 
 /// The one form of a serial number: lower-case hexadecimal of even length without leading zero bytes. Takes

@@ -82,6 +82,7 @@ TEST(Certificate, SurvivesBeingWrittenAndRead) {
   const auto from_pem = Certificate::from_pem("leading text\n" + leaf.to_pem());
   const auto from_der = Certificate::from_der(leaf.to_der());
   ASSERT_TRUE(from_pem && from_der);
+  EXPECT_EQ(leaf.fingerprint(), sha256(leaf.to_der()));
   EXPECT_EQ(from_pem->fingerprint(), leaf.fingerprint());
   EXPECT_EQ(from_der->fingerprint(), leaf.fingerprint());
   const Certificate copy = leaf;

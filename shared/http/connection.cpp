@@ -37,7 +37,7 @@ net::awaitable<Result<Head>> MessageReader::read_head(Stream& stream) {
   for (;;) {
     POSTERN_CO_TRY(const std::size_t used, parser_.feed_head(unread()));
     begin_ += used;
-    if (parser_.head_done()) co_return parser_.head();
+    if (parser_.head_done()) co_return parser_.take_head();
     POSTERN_CO_TRY(const bool more, co_await fill(stream));
     if (!more) co_return Error{Kind::transient, Reason::closed, "peer closed in the middle of a header"};
   }

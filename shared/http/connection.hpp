@@ -28,7 +28,9 @@ class MessageReader {
   /// Gives the buffer back, if there is nothing in it: a long answer needs none, and a connection that waits
   /// for its next request neither.
   void release() {
-    if (is_drained()) buffer_.reset();
+    if (!is_drained()) return;
+    buffer_.reset();
+    begin_ = end_ = 0;
   }
   /// Nothing of a following message has arrived.
   bool is_drained() const { return begin_ == end_; }

@@ -35,7 +35,10 @@ class Headers {
   /// The first field of that name.
   std::optional<std::string_view> find(std::string_view name) const;
   std::vector<std::string_view> find_all(std::string_view name) const;
-  void add(std::string name, std::string value) { fields_.push_back({std::move(name), std::move(value)}); }
+  void add(std::string name, std::string value) {
+    if (fields_.empty()) fields_.reserve(kUsualFields);
+    fields_.push_back({std::move(name), std::move(value)});
+  }
   /// Replaces every field of that name.
   void set(std::string_view name, std::string value);
   void remove(std::string_view name);
@@ -44,6 +47,7 @@ class Headers {
   auto end() const { return fields_.end(); }
 
  private:
+  static constexpr std::size_t kUsualFields = 8;
   std::vector<Field> fields_;
 };
 

@@ -215,6 +215,10 @@ bool Parser::head_done() const {
 const Head& Parser::head() const {
   return implementation_->head;
 }
+
+Head Parser::take_head() {
+  return std::move(implementation_->head);
+}
 void Parser::expect_no_body() {
   implementation_->no_body = true;
 }

@@ -36,6 +36,8 @@ class Parser {
   Result<std::size_t> feed_head(Bytes input);
   bool head_done() const;
   const Head& head() const;
+  /// The same, for the one who keeps it; head() is empty afterwards.
+  Head take_head();
 
   /// A response to HEAD has no body whatever its head says. Call it before any body byte is fed.
   void expect_no_body();

@@ -22,6 +22,7 @@ namespace {
 
 std::vector<std::string_view> segments_of(std::string_view path) {
   std::vector<std::string_view> segments;
+  segments.reserve(12);  // as many as real paths have
   if (path.starts_with('/')) path.remove_prefix(1);
   for (;;) {
     const auto slash = path.find('/');

@@ -262,7 +262,11 @@ net::awaitable<Response> Server::Session::answer(Request& request) {
 
 std::string Server::Session::head_of(const Request& request, const Response& response, bool keep_alive,
                                      bool& chunked) {
-  std::string head = fmt::format("HTTP/1.1 {} {}\r\n", response.status, reason_phrase(response.status));
+  constexpr std::size_t kUsualBytes = 512;
+  std::string head;
+  head.reserve(kUsualBytes);
+  fmt::format_to(std::back_inserter(head), "HTTP/1.1 {} {}\r\n", response.status,
+                 reason_phrase(response.status));
   append_field(head, "Date", worker_.date(server_.clock_));
   append_field(head, "X-MEN-RequestID", request.id);
   for (const auto& [name, value] : response.headers) append_field(head, name, value);
@@ -402,6 +406,7 @@ net::awaitable<void> Server::accept_loop(Worker& worker) {
       if (auto slept = co_await clock_.sleep(kAcceptRetry); !slept) co_return;
       continue;
     }
+    if (stopping_) co_return;  // it came while the listener closed; nobody would end its session
     if (connections_ >= options_.connections_max) continue;  // closing it is the answer
     ++connections_;
     Busy handshake;
@@ -446,6 +451,11 @@ net::awaitable<Status> Server::stop(Duration grace) {
   }
   loops_.stop(net::cancellation_type::terminal);
   auto looped = co_await loops_.join(clock_, kUnwind);
+  // Another executor may have taken a connection after the first look and before it closed its listener.
+  if (drained) {
+    sessions_.stop(net::cancellation_type::terminal);
+    drained = co_await sessions_.join(clock_, kUnwind);
+  }
   if (!drained) co_return std::move(drained).error().within("stop the HTTP server");
   co_return looped;
 }

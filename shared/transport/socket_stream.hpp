@@ -1,6 +1,7 @@
 // A connected stream socket of the machine, whatever its family. Used by tcp.cpp and unix.cpp only.
 #pragma once
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <boost/asio/as_tuple.hpp>
@@ -44,6 +45,15 @@ class SocketStream final : public Stream {
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return std::size_t{0};
     return socket_error({errno, boost::system::system_category()}, fmt::format("write to {}", peer_));
   }
+  net::awaitable<Status> writable() override {
+    // To wait costs a turn of the loop, and most of the time there is no need. Asio's wait also ends at events
+    // that are over, so that it is looked at again.
+    while (!has_room()) {
+      const auto [error] = co_await socket_.async_wait(Socket::wait_write, use_tuple);
+      if (error) co_return socket_error(error, fmt::format("write to {}", peer_));
+    }
+    co_return Status{};
+  }
   net::awaitable<Status> readable() override {
     const auto [error] = co_await socket_.async_wait(Socket::wait_read, use_tuple);
     if (error) co_return socket_error(error, fmt::format("read from {}", peer_));
@@ -70,6 +80,12 @@ class SocketStream final : public Stream {
   }
 
  private:
+  /// Also true for a connection that has failed: writing to it says how.
+  bool has_room() {
+    pollfd now{.fd = socket_.native_handle(), .events = POLLOUT, .revents = 0};
+    return ::poll(&now, 1, 0) != 0;
+  }
+
   Socket socket_;
   std::string peer_;
 };

@@ -48,6 +48,9 @@ class Stream {
  public:
   virtual ~Stream() = default;
 
+  /// What the system keeps for a connection beyond what is on its way. More would be memory without use.
+  static constexpr std::size_t kUnsentBytesMax = 256 << 10;
+
   /// Reads at least one byte. 0 is the orderly end. Errors: transient (closed or reset), rejected (TLS).
   virtual net::awaitable<Result<std::size_t>> read_some(MutableBytes out) = 0;
   /// Writes everything, in order. The bytes have to stay valid until then.
@@ -58,7 +61,9 @@ class Stream {
   /// Writes `head` and, behind it, as many bytes of the lender as make sense at once; returns how many were
   /// lent. 0: it had none, and nothing was written.
   virtual net::awaitable<Result<std::size_t>> write_lent(Bytes head, Lender& lender);
-  /// Waits until there is something to read, without holding memory for it. May return early.
+  /// Waits until the network takes kUnsentBytesMax / 2 at least, as far as can be told. Errors as of write.
+  virtual net::awaitable<Status> writable() { co_return Status{}; }
+  /// Waits until there is something to read, with little memory held for it. May return early.
   virtual net::awaitable<Status> readable() { co_return Status{}; }
   /// Says that we have nothing more to send (TLS close_notify, then TCP FIN).
   virtual net::awaitable<Status> shutdown() = 0;

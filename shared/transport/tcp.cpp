@@ -1,5 +1,7 @@
 #include "shared/transport/tcp.hpp"
 
+#include <netinet/tcp.h>
+
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
@@ -37,9 +39,12 @@ std::string describe(const tcp::endpoint& endpoint) {
   return Endpoint{endpoint.address().to_string(), endpoint.port()}.to_string();
 }
 
+using unsent_max = net::detail::socket_option::integer<IPPROTO_TCP, TCP_NOTSENT_LOWAT>;
+
 std::unique_ptr<Stream> make_stream(tcp::socket socket) {
   boost::system::error_code ignored;
   socket.set_option(tcp::no_delay(true), ignored);
+  socket.set_option(unsent_max(Stream::kUnsentBytesMax), ignored);
   std::string peer = describe(socket.remote_endpoint(ignored));
   return std::make_unique<detail::SocketStream<tcp::socket>>(std::move(socket), std::move(peer));
 }

@@ -8,11 +8,18 @@
 namespace postern::detail {
 namespace {
 
-constexpr std::size_t kReadBytes = 17 << 10;  // one record and its header
+constexpr std::size_t kFirstReadBytes = 2 << 10;  // a handshake's message, a request of a device
+constexpr std::size_t kReadBytes = 17 << 10;      // one record and its header
 constexpr std::size_t kRecordBytes = 16 << 10;
 constexpr std::size_t kFlushBytes = 256 << 10;
 constexpr std::size_t kLendBytesMin = kRecordBytes;
 constexpr std::size_t kLendBytesMax = 512 << 10;
+constexpr std::size_t kTakenBeforeMore = 4;  // portions
+
+/// Errors that others have left in OpenSSL's queue would be taken for ours. Looking is cheaper than clearing.
+void forget_errors() {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
 
 /// What OpenSSL has written on this thread and send_now() has not taken yet: empty whenever something waits.
 /// One for all connections of a thread, so that memory does not grow with their number.
@@ -104,9 +111,15 @@ net::awaitable<Status> TlsStream::handshake() {
 }
 
 net::awaitable<Result<std::size_t>> TlsStream::read_some(MutableBytes out) {
+  bool is_starved = incoming_.begin == incoming_.end && SSL_has_pending(ssl_.get()) == 0;
   for (;;) {
+    if ((SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0) co_return std::size_t{0};
+    if (is_starved) {
+      POSTERN_CO_TRY(const bool more, co_await fill());
+      if (!more) co_return Error{Kind::transient, Reason::closed, "peer closed without ending TLS"};
+    }
     std::size_t count = 0;
-    ERR_clear_error();
+    forget_errors();
     const int result = SSL_read_ex(ssl_.get(), out.data(), out.size(), &count);
     const int reason = SSL_get_error(ssl_.get(), result);
     // Reading may make OpenSSL answer, for instance to a key update.
@@ -115,15 +128,16 @@ net::awaitable<Result<std::size_t>> TlsStream::read_some(MutableBytes out) {
     if (result == 1) co_return count;
     if (reason == SSL_ERROR_ZERO_RETURN) co_return std::size_t{0};
     if (reason != SSL_ERROR_WANT_READ) co_return failure();
-    POSTERN_CO_TRY(const bool more, co_await fill());
-    if (!more) co_return Error{Kind::transient, Reason::closed, "peer closed without ending TLS"};
+    is_starved = true;
   }
 }
 
 net::awaitable<Status> TlsStream::readable() {
   if (incoming_.begin != incoming_.end || SSL_has_pending(ssl_.get()) == 1) co_return Status{};
   incoming_ = {};
-  co_return co_await lower_->readable();
+  // Reading into a small buffer is cheaper than to ask whether there is something, and to read then.
+  POSTERN_CO_TRY([[maybe_unused]] const bool more, co_await fill());
+  co_return Status{};
 }
 
 bool TlsStream::encrypt(Bytes plain) {
@@ -138,7 +152,7 @@ bool TlsStream::encrypt(Bytes plain) {
 net::awaitable<Status> TlsStream::write(std::span<const Bytes> pieces) {
   std::size_t size = 0;
   for (const Bytes piece : pieces) size += piece.size();
-  ERR_clear_error();
+  forget_errors();
   if (pieces.size() > 1 && size <= kRecordBytes) {
     // A small answer is one record, not one for its head and one for its body.
     std::array<std::byte, kRecordBytes> record;
@@ -156,7 +170,7 @@ net::awaitable<Status> TlsStream::write(std::span<const Bytes> pieces) {
     while (!piece.empty()) {
       const Bytes slice = piece.first(std::min(piece.size(), kFlushBytes));
       piece = piece.subspan(slice.size());
-      ERR_clear_error();
+      forget_errors();
       const bool encrypted = encrypt(slice);
       POSTERN_CO_CHECK(send_now());
       if (!encrypted) co_return failure();
@@ -167,20 +181,30 @@ net::awaitable<Status> TlsStream::write(std::span<const Bytes> pieces) {
 }
 
 net::awaitable<Result<std::size_t>> TlsStream::write_lent(Bytes head, Lender& lender) {
-  ERR_clear_error();
+  POSTERN_CO_CHECK(co_await lower_->writable());
+  forget_errors();
   bool encrypted = true;
   const auto lent =
       lender.lend(lend_bytes_, [&](Bytes bytes) { encrypted = encrypt(head) && encrypt(bytes); });
   POSTERN_CO_CHECK(send_now());
   if (!lent) co_return std::move(lent).error();
   if (!encrypted) co_return failure();
-  if (kept_.empty() && !flushing_) {
-    lend_bytes_ = std::min(lend_bytes_ * 2, kLendBytesMax);
-  } else {
-    lend_bytes_ = std::max(lend_bytes_ / 2, kLendBytesMin);
-    POSTERN_CO_CHECK(co_await flush());
-  }
+  const bool is_taken = kept_.empty() && !flushing_;
+  follow(is_taken, *lent);
+  if (!is_taken) POSTERN_CO_CHECK(co_await flush());
   co_return *lent;
+}
+
+void TlsStream::follow(bool is_taken, std::size_t lent) {
+  if (!is_taken) {
+    lend_bytes_ = std::max(lend_bytes_ / 2, kLendBytesMin);
+    taken_bytes_ = 0;
+    return;
+  }
+  taken_bytes_ += lent;
+  if (lend_bytes_ == kLendBytesMax || taken_bytes_ < lend_bytes_ * kTakenBeforeMore) return;
+  lend_bytes_ *= 2;
+  taken_bytes_ = 0;
 }
 
 net::awaitable<Status> TlsStream::shutdown() {
@@ -250,10 +274,15 @@ net::awaitable<Status> TlsStream::flush() {
 
 net::awaitable<Result<bool>> TlsStream::fill() {
   POSTERN_ASSERT(incoming_.begin == incoming_.end);
-  if (!incoming_.bytes) incoming_.bytes = std::make_unique_for_overwrite<std::byte[]>(kReadBytes);
+  // Whoever fills the small buffer has more to say.
+  const bool is_first = !incoming_.bytes;
+  if (is_first || (incoming_.end == incoming_.size && incoming_.size < kReadBytes)) {
+    incoming_.size = is_first ? kFirstReadBytes : kReadBytes;
+    incoming_.bytes = std::make_unique_for_overwrite<std::byte[]>(incoming_.size);
+  }
   incoming_.begin = incoming_.end = 0;
   POSTERN_CO_TRY(const std::size_t count,
-                 co_await lower_->read_some(MutableBytes(incoming_.bytes.get(), kReadBytes)));
+                 co_await lower_->read_some(MutableBytes(incoming_.bytes.get(), incoming_.size)));
   incoming_.end = count;
   co_return count > 0;
 }

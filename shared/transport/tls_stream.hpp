@@ -17,7 +17,8 @@ struct FreeSsl {
 
 /// OpenSSL runs over memory here. What it encrypts collects in a buffer that all connections of a thread
 /// share and leaves in one system call, however many records it is; only what the network does not take at
-/// once becomes the connection's own. A connection that waits holds no buffer.
+/// once becomes the connection's own. Nothing lent is encrypted before the network has room for it, so
+/// that it holds no buffer while it waits; one that waits for a request holds a small one.
 class TlsStream final : public Stream {
  public:
   /// `ssl` is set to accept or to connect before handshake().
@@ -45,6 +46,7 @@ class TlsStream final : public Stream {
   /// Ciphertext that has arrived and that OpenSSL has not read yet.
   struct Incoming {
     std::unique_ptr<std::byte[]> bytes;
+    std::size_t size = 0;
     std::size_t begin = 0;
     std::size_t end = 0;
   };
@@ -57,6 +59,8 @@ class TlsStream final : public Stream {
   /// Gives what OpenSSL wrote to the network, as far as it takes it, and keeps the rest. To be called after
   /// every call of OpenSSL's that may write, before anything waits.
   Status send_now();
+  /// Larger portions are cheaper, as each wakes the reader; but a slow reader's would wait here.
+  void follow(bool is_taken, std::size_t lent);
   /// Sends what was kept. A read and a write may both come here; the second waits for the first.
   net::awaitable<Status> flush();
   /// Gets more ciphertext; false at the end of the connection.
@@ -71,6 +75,7 @@ class TlsStream final : public Stream {
   std::vector<std::byte> kept_;     ///< ciphertext that the network has not taken yet
   std::vector<std::byte> sending_;  ///< on its way just now
   std::size_t lend_bytes_;          ///< how much to encrypt at once: follows what the network takes
+  std::size_t taken_bytes_ = 0;     ///< by the network, since that changed
   bool flushing_ = false;
   Notifier idle_;
 };

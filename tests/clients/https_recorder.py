@@ -362,13 +362,14 @@ def _shut(connection):
         pass  # It is not connected any more.
 
 
-def make_certificate(directory, hosts):
-    """A self-signed certificate for these names and addresses, which is its own CA file; returns (certificate, key)."""
+def make_certificate(directory, hosts, *, days=30, wrap=()):
+    """A self-signed certificate for these names and addresses, which is its own CA file; returns (certificate, key). `wrap`
+    is put before the command that makes it."""
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     certificate, key = directory / "server.crt", directory / "server.key"
     names = ",".join(f"{'IP' if re.fullmatch(r'[0-9.]+', host) else 'DNS'}:{host}" for host in hosts)
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
-                    "-subj", f"/CN={hosts[0]}", "-addext", f"subjectAltName={names}", "-keyout", str(key),
+    subprocess.run([*wrap, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-days", str(days), "-subj", f"/CN={hosts[0]}", "-addext", f"subjectAltName={names}", "-keyout", str(key),
                     "-out", str(certificate)], check=True, capture_output=True, timeout=60)
     return certificate, key

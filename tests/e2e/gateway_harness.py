@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from clients.postern_device import PosternDevice
 TYPE = "bench"
 #: Size of the chunks in which a gateway stores artifacts.
 CHUNK = 256 * 4096 - 16
+CONNECT = "/api/devices/v1/deviceconnect/connect"
 
 
 class Authority:
@@ -44,8 +46,9 @@ class Authority:
         self._count = 0
 
     @staticmethod
-    def _run(*command):
-        subprocess.run([tool("postern-pki"), *command], check=True, capture_output=True, text=True, timeout=60 * SLOWNESS)
+    def _run(*command, wrap=()):
+        subprocess.run([*wrap, tool("postern-pki"), *command], check=True, capture_output=True, text=True,
+                       timeout=60 * SLOWNESS)
 
     def issue(self, kind, name, *options):
         """Returns the paths of a new certificate and its key."""
@@ -112,9 +115,11 @@ class CloudUpstream:
 class ForeignUpstream:
     """Another Mender server, which knows the gateway as a user with a password."""
 
+    make_certificate = staticmethod(make_certificate)
+
     def __init__(self, work, _authority):
         work.mkdir(parents=True, exist_ok=True)
-        self.ca, key = make_certificate(work, ["localhost", "127.0.0.1"])
+        self.ca, key = self.make_certificate(work, ["localhost", "127.0.0.1"])
         self.server = ForeignServer(work / "foreign", certificate=self.ca, key=key)
         self.by_name = {}
 
@@ -177,6 +182,7 @@ class Gateway(ServerProcess):
         self.port = 0
         self.metrics_port = 0
         self.settings = settings or {}
+        self.wrap = ()  #: put before its command whenever it is started
         self.certificate, self.key = authority.issue("server", "gateway", "--dns", "localhost", "--ip", self.address)
         self.ca = authority.server_ca
 
@@ -213,7 +219,7 @@ class Gateway(ServerProcess):
 
     def _start(self, fault, wrap):
         pattern = r"gateway\.started https=[0-9.]+:(\d+) http=\S+ metrics=127\.0\.0\.1:(\d+)"
-        started = self.launch(self.config(), pattern, fault=fault, wrap=wrap)
+        started = self.launch(self.config(), pattern, fault=fault, wrap=(*self.wrap, *wrap))
         self.port, self.metrics_port = int(started.group(1)), int(started.group(2))
 
     def metric(self, name):
@@ -241,6 +247,7 @@ class Gateway(ServerProcess):
 class SiteTestCase(unittest.TestCase):
     """Has a running gateway in front of a running upstream. Prints the ends of all logs when a test fails."""
 
+    authority_type = Authority
     upstream_type = CloudUpstream
     gateway_settings = None
 
@@ -248,7 +255,7 @@ class SiteTestCase(unittest.TestCase):
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="postern-test-"))
         self.addCleanup(shutil.rmtree, self.work, ignore_errors=True)
         self.addCleanup(self._show_logs)
-        self.authority = Authority(self.work)
+        self.authority = self.authority_type(self.work)
         self.upstream = self.upstream_type(self.work / "upstream", self.authority)
         self.addCleanup(self.upstream.stop)
         self.gateway = Gateway(self.work / "gateway", self.upstream, self.authority, settings=self.gateway_settings)
@@ -366,3 +373,34 @@ def auth_body(key_path, mac):
         signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", key_path, file.name], check=True,
                                    capture_output=True).stdout
     return body, base64.b64encode(signature).decode()
+
+
+def open_websocket(gateway, device, *, token=None, headers=()):
+    """(connection, head of the answer) of a device that asks for deviceconnect's WebSocket."""
+    tls = ssl.create_default_context(cafile=str(gateway.ca))
+    tls.load_cert_chain(*device.certificate_files)
+    raw = socket.create_connection((gateway.address, gateway.port), timeout=30 * SLOWNESS)
+    connection = tls.wrap_socket(raw, server_hostname="localhost")
+    key = base64.b64encode(b"0123456789abcdef").decode()
+    lines = [f"GET {CONNECT} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {token or device._token}",
+             "Connection: keep-alive, Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+             f"Sec-WebSocket-Key: {key}", *headers, "", ""]
+    connection.sendall("\r\n".join(lines).encode())
+    head = b""
+    while b"\r\n\r\n" not in head:
+        data = connection.recv(1)
+        if not data:
+            break
+        head += data
+    return connection, head.decode()
+
+
+def receive_exactly(connection, size):
+    """Less when the connection ends before."""
+    data = b""
+    while len(data) < size:
+        piece = connection.recv(size - len(data))
+        if not piece:
+            break
+        data += piece
+    return data

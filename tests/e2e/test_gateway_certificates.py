@@ -12,7 +12,7 @@ import time
 import unittest
 
 from harness import SLOWNESS
-from gateway_harness import CloudUpstream, SiteTestCase, auth_body, merge
+from gateway_harness import CloudUpstream, SiteTestCase, auth_body, merge, open_websocket, receive_exactly
 from handmade_authority import HandmadeAuthority, openssl
 from test_gateway_bad_input import AUTH, NEXT_V1, REFUSED, ForeignSiteCase
 from clients.debian_mender import wait_until
@@ -108,6 +108,45 @@ class Download(threading.Thread):
         self.hurry.set()
         self.join(60 * SLOWNESS)
         return self.body
+
+
+class EchoingWebSocket:
+    """A deviceconnect connection of a device. A busy one sends and receives all the time."""
+
+    def __init__(self, gateway, device, upstream, *, is_busy=False):
+        before = len(upstream.server.sockets)
+        self.connection, head = open_websocket(gateway, device)
+        if not head.startswith("HTTP/1.1 101 "):
+            raise AssertionError(head)
+        self.server_side = upstream.server.sockets[before]
+        self.echo()
+        self.ended_at = None
+        self.thread = threading.Thread(target=self._keep_busy if is_busy else self._listen, daemon=True)
+
+    def echo(self):
+        self.connection.sendall(b"are you there?")
+        return receive_exactly(self.connection, 14) == b"are you there?"
+
+    def watch(self):
+        """Until it ends, which is noted; nobody else uses it from now on."""
+        self.connection.settimeout(60 * SLOWNESS)
+        self.thread.start()
+        return self
+
+    def _keep_busy(self):
+        try:
+            while self.echo():
+                pass
+        except OSError:
+            pass
+        self.ended_at = time.monotonic()
+
+    def _listen(self):
+        try:
+            self.connection.recv(1)
+        except OSError:
+            pass
+        self.ended_at = time.monotonic()
 
 
 class CertificateCase(ForeignSiteCase):
@@ -276,6 +315,42 @@ class RevocationTest(CertificateCase):
         self.assertEqual(calm.ask()[0], 204, "the healthy connection is still there")
         self.assertEqual(healthy.finish(), self.artifact)
         self.assertFalse(self.is_welcome(stolen[1]))
+
+    def test_websockets_of_revoked_devices_end_and_a_healthy_one_goes_on(self):
+        self.configure()
+        devices = [self.mender5(number) for number in range(1, 6)]
+        for device in devices:
+            self.assertTrue(device.authenticate())
+        sockets = [EchoingWebSocket(self.gateway, device, self.upstream, is_busy=number % 2 == 1)
+                   for number, device in enumerate(devices)]
+        for websocket in sockets:
+            self.addCleanup(websocket.connection.close)
+        healthy, *stolen = sockets
+        for websocket in stolen:
+            websocket.watch()
+        took = {}
+
+        def assert_end(kind, ended, begun):
+            for websocket in ended:
+                websocket.thread.join(EFFECT)
+                self.assertIsNotNone(websocket.ended_at, f"a WebSocket outlives its certificate ({kind})")
+                self.assertTrue(websocket.server_side.ended.wait(EFFECT), "the server is told")
+            took[kind] = max(websocket.ended_at for websocket in ended) - begun
+            self.assertLess(took[kind], EFFECT)
+            self.assertTrue(healthy.echo())
+
+        for device in devices[1:3]:
+            self.authority.revoke(device.certificate_files[0])
+        begun = time.monotonic()
+        self.replace(self.crl, self.authority.device_crl.read_bytes())
+        assert_end("CRL", stolen[:2], begun)
+        self.assertEqual([websocket.ended_at for websocket in stolen[2:]], [None, None])
+        begun = time.monotonic()
+        self.replace(self.serials, "".join(f"{serial_of(device.certificate_files[0])}\n" for device in devices[3:]))
+        assert_end("serial numbers", stolen[2:], begun)
+        wait_until(lambda: self.gateway.metric("postern_gateway_tunnels") == 1, seconds=EFFECT, what="one tunnel")
+        print(f"\nWebSockets ended {took['CRL']:.2f} s after a CRL, {took['serial numbers']:.2f} s after a list of serial numbers")
+        self.assertFalse(self.is_welcome(devices[1].certificate_files))
 
     def test_devices_of_an_authority_that_is_removed_and_whoever_expires_are_thrown_out(self):
         other = HandmadeAuthority(self.work, "Guests")

@@ -12,6 +12,7 @@ import unittest
 
 from harness import SLOWNESS, tool
 from gateway_harness import ForeignUpstream, SiteTestCase, revived
+from test_gateway_relay import Forwarder
 from clients.debian_mender import wait_until
 
 
@@ -177,6 +178,59 @@ class CloudOperatingTest(EveryUpstream, OperatingCase):
 
 class ForeignOperatingTest(EveryUpstream, OperatingCase):
     upstream_type = ForeignUpstream
+
+
+class UpstreamsTest(OperatingCase):
+    """Two ways to one server, each of which can be closed."""
+
+    upstream_type = ForeignUpstream
+
+    def setUp(self):
+        super().setUp()
+        self.ways = [Forwarder(self.upstream.server.api.port) for _ in range(2)]
+        for way in self.ways:
+            self.addCleanup(way.close)
+        self.urls = [f"https://localhost:{way.port}" for way in self.ways]
+        self.gateway.stop()
+        self.gateway.settings = {"UpstreamServer": {"URL": self.urls[0]},
+                                 "Postern": {"Upstream": {"URLs": [self.urls[1]], "ReturnAfter": "1s"}}}
+        self.gateway.start()
+
+    def assert_told(self, *expected):
+        """What each of the two is said to be, by every one of those who say it."""
+        status = json.loads(self.command("status", "--json"))
+        self.assertEqual([(u["url"], u["up"]) for u in status["upstreams"]], list(zip(self.urls, expected)))
+        for upstream in status["upstreams"]:
+            self.assertEqual(upstream["since"] is None, upstream["up"] is None)
+        text = self.command("status")
+        words = {None: "not asked yet", True: "up", False: "DOWN"}
+        for url, is_up in zip(self.urls, expected):
+            self.assertRegex(text, rf"(?m)^{re.escape(url)} +{words[is_up]}( |$)")
+            self.assertEqual(self.gateway.metric(f'postern_gateway_upstream_up{{upstream="{url}"}}'), int(is_up is True))
+        is_any_left = any(is_up is not False for is_up in expected)
+        code, body = self.watch("/readyz")
+        [check] = [check for check in json.loads(body)["checks"] if check["name"] == "upstream"]
+        self.assertEqual((code, check["needed"], check["ok"]), (200, False, is_any_left), "a site goes on without it")
+        self.assertTrue(status["ready"])
+        for told in (check.get("error", ""), text):
+            self.assertEqual("none can be reached" in told, not is_any_left)
+
+    def test_each_upstream_is_told_to_be_up_down_or_not_asked_yet(self):
+        self.assert_told(None, None)
+        device = self.mender5(1)
+        self.assertTrue(device.authenticate())
+        self.assert_told(True, None)
+        self.ways[0].close()
+        self.assertIsNone(device.poll())
+        self.assert_told(False, True)
+        self.ways[1].close()
+        self.assertIsNone(device.poll())
+        self.assertEqual(device.requests[-1][2], 500)
+        self.assert_told(False, False)
+        self.ways[0].open()
+        wait_until(lambda: device.poll() is None and device.requests[-1][2] == 204, seconds=30 * SLOWNESS,
+                   what="an answer of the server")
+        self.assert_told(True, False)
 
 
 class ServiceManagerTest(OperatingCase):

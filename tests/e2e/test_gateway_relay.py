@@ -1,6 +1,5 @@
 """How a gateway reaches its upstream: WebSockets, proxies, several servers, redirects, IPv6."""
 
-import base64
 import contextlib
 import http.client
 import os
@@ -11,14 +10,13 @@ import time
 import unittest
 
 from harness import SLOWNESS
-from gateway_harness import ForeignUpstream, Gateway
+from gateway_harness import CONNECT, ForeignUpstream, Gateway, open_websocket, receive_exactly
 from test_gateway_bad_input import NEXT_V1, ForeignSiteCase
 from clients.debian_mender import wait_until
 from clients.foreign_server import ForeignServer
 from clients.https_recorder import Recorder, Reply, make_certificate
 from clients.proxy import Proxy
 
-CONNECT = "/api/devices/v1/deviceconnect/connect"
 PASSWORD = "pass-word-of-the-proxy"
 
 
@@ -41,35 +39,10 @@ class RelayCase(ForeignSiteCase):
 class WebSocketTest(RelayCase):
     gateway_settings = {"Postern": {"Relay": {"TunnelsMax": 2}}}
 
-    def open(self, device, *, token=None, headers=()):
-        """(connection, head of the answer)"""
-        tls = ssl.create_default_context(cafile=str(self.gateway.ca))
-        tls.load_cert_chain(*device.certificate_files)
-        raw = socket.create_connection((self.gateway.address, self.gateway.port), timeout=30 * SLOWNESS)
-        connection = tls.wrap_socket(raw, server_hostname="localhost")
+    def open(self, device, **options):
+        connection, head = open_websocket(self.gateway, device, **options)
         self.addCleanup(connection.close)
-        key = base64.b64encode(b"0123456789abcdef").decode()
-        lines = [f"GET {CONNECT} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {token or device._token}",
-                 "Connection: keep-alive, Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
-                 f"Sec-WebSocket-Key: {key}", *headers, "", ""]
-        connection.sendall("\r\n".join(lines).encode())
-        head = b""
-        while b"\r\n\r\n" not in head:
-            data = connection.recv(1)
-            if not data:
-                break
-            head += data
-        return connection, head.decode()
-
-    @staticmethod
-    def exactly(connection, size):
-        data = b""
-        while len(data) < size:
-            piece = connection.recv(size - len(data))
-            if not piece:
-                break
-            data += piece
-        return data
+        return connection, head
 
     def assert_ends(self, connection):
         with contextlib.suppress(ConnectionError, ssl.SSLError):
@@ -88,7 +61,7 @@ class WebSocketTest(RelayCase):
         for begin in range(0, len(content), 10_000):
             piece = content[begin:begin + 10_000]
             connection.sendall(piece)
-            self.assertEqual(self.exactly(connection, len(piece)), piece)
+            self.assertEqual(receive_exactly(connection, len(piece)), piece)
         [websocket] = self.upstream.server.sockets
         self.assertEqual(websocket.received, content)
         names = {name.lower(): value for name, value in websocket.request.headers}
