@@ -25,9 +25,13 @@ Requests::Requests(const Options& options) : options_(options) {}
 
 std::string Requests::next(const Identity& identity) {
   if (options_.draws.empty()) {
-    return to_text(options_, {.method = "GET", .target = options_.target, .token = identity.token, .body = {}});
+    return to_text(options_,
+                   {.method = "GET", .target = options_.target, .token = identity.token, .body = {}});
   }
-  if (!options_.draws_in_order) return to_text(options_, options_.draws[engine_() % options_.draws.size()]);
+  if (!options_.draws_in_order) {
+    chance_ = chance_ * 6364136223846793005 + 1442695040888963407;
+    return to_text(options_, options_.draws[(chance_ >> 33) % options_.draws.size()]);
+  }
   if (is_used_up()) return {};
   return to_text(options_, options_.draws[place_++]);
 }

@@ -1,7 +1,6 @@
 // What the sessions of a load ask for, one request after another.
 #pragma once
 
-#include <random>
 #include <string>
 #include <vector>
 
@@ -9,8 +8,8 @@
 
 namespace postern::bench {
 
-/// Either the one request of the options, with the token of whoever asks, or those of a file: drawn at random, or one
-/// after the other. Used by one thread.
+/// Either the one request of the options, with the token of whoever asks, or those of a file: drawn at
+/// random, or one after the other. Used by one thread.
 class Requests {
  public:
   explicit Requests(const Options& options);
@@ -21,7 +20,7 @@ class Requests {
 
  private:
   const Options& options_;
-  std::mt19937_64 engine_{20261124};  ///< the same draws in every run
+  std::uint64_t chance_ = 20261124;  ///< of a congruential generator: the same draws in every run
   std::size_t place_ = 0;
 };
 

@@ -1,4 +1,5 @@
-// bench-fleet: fills the data directory of a cloud that is not running with as many devices as a benchmark wants.
+// bench-fleet: fills the data directory of a cloud that is not running with as many devices as a benchmark
+// wants.
 #include <sys/stat.h>
 
 #include <fstream>
@@ -6,11 +7,11 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cloud/fleet/fleet.hpp"
 #include "cloud/secrets.hpp"
 #include "cloud/store/kv_store.hpp"
 #include "shared/async/run.hpp"
 #include "shared/cli/progress.hpp"
-#include "testbed/benchmarks/fleet/fleet.hpp"
 
 namespace postern::bench {
 namespace {
@@ -25,7 +26,8 @@ Status fill_directory(const std::string& data, std::uint64_t bytes_max, const Fl
   const cloud::DeviceTokens issuer(std::move(secrets.device_tokens));
   cloud::KvStore store(*database);
   std::ofstream tokens(tokens_path);
-  cli::Progress progress(cli::standard_error(), clock, "devices", options.devices, cli::Progress::Unit::things);
+  cli::Progress progress(cli::standard_error(), clock, "devices", options.devices,
+                         cli::Progress::Unit::things);
   net::io_context context;
   POSTERN_CHECK(run(context, fill(store, issuer, options, random, clock.wall(), tokens,
                                   [&](std::uint32_t done) { progress.update(done); })));

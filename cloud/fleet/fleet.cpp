@@ -1,4 +1,4 @@
-#include "testbed/benchmarks/fleet/fleet.hpp"
+#include "cloud/fleet/fleet.hpp"
 
 #include "shared/crypto/keys.hpp"
 #include "shared/device_api/identity.hpp"
@@ -17,7 +17,8 @@ std::string mac_of(std::uint32_t number) {
 /// Half of them like those of many others, half the device's own, as real inventories are.
 std::vector<InventoryAttribute> inventory_of(std::uint32_t number, std::uint32_t sites) {
   const auto text = [](std::string name, std::string value) {
-    return InventoryAttribute{.name = std::move(name), .value = boost::json::string(value), .description = {}};
+    return InventoryAttribute{
+        .name = std::move(name), .value = boost::json::string(value), .description = {}};
   };
   const auto digits = [](std::string name, std::int64_t value) {
     return InventoryAttribute{.name = std::move(name), .value = value, .description = {}};
@@ -71,7 +72,8 @@ struct Maker {
     return device;
   }
 
-  Status add(cloud::WriteTx& tx, std::uint32_t number, const std::string& id, const std::string& set_id) const {
+  Status add(cloud::WriteTx& tx, std::uint32_t number, const std::string& id,
+             const std::string& set_id) const {
     POSTERN_TRY(cloud::Device device, make(number, id, set_id));
     POSTERN_CHECK(tx.change_devices().put(device));
     POSTERN_CHECK(tx.change_devices().put_token(
@@ -83,8 +85,8 @@ struct Maker {
 
 }  // namespace
 
-net::awaitable<Status> fill(cloud::Store& store, const cloud::DeviceTokens& issuer, const FleetOptions& options,
-                            Random& random, WallTime now, std::ostream& tokens,
+net::awaitable<Status> fill(cloud::Store& store, const cloud::DeviceTokens& issuer,
+                            const FleetOptions& options, Random& random, WallTime now, std::ostream& tokens,
                             const std::function<void(std::uint32_t done)>& told) {
   const Maker maker{.store = store,
                     .options = options,
