@@ -106,7 +106,7 @@ std::vector<std::string> valued(const std::vector<Command>& commands) {
 }
 
 /// In single quotes, as bash and zsh read them.
-std::string quoted(std::string_view text) {
+std::string shell_quoted(std::string_view text) {
   std::string result = "'";
   for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return result + "'";
@@ -180,7 +180,7 @@ _{0}() {{
 
 /// "word:help" for _describe, where a colon of the word itself is escaped.
 std::string zsh_item(std::string_view word, std::string_view help) {
-  return quoted(fmt::format("{}:{}", word, help));
+  return shell_quoted(fmt::format("{}:{}", word, help));
 }
 
 std::string zsh_script(const std::string& name, const std::vector<Command>& commands) {
@@ -210,7 +210,7 @@ _{0}() {{
     for (const OptionWord& option : command.options) text += zsh_item(option.name, option.help) + " ";
     text += ")\n        _describe option items\n      else\n        items=(";
     for (const auto& [word, help] : command.subcommands) text += zsh_item(word, help) + " ";
-    for (const std::string& choice : command.choices) text += quoted(choice) + " ";
+    for (const std::string& choice : command.choices) text += shell_quoted(choice) + " ";
     text += fmt::format(")\n        {}\n      fi ;;\n",
                         command.takes_file ? "_files" : "_describe command items");
   }
