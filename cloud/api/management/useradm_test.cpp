@@ -92,7 +92,7 @@ TEST_F(UseradmTest, LoginAnswersTheBareTokenWithItsClaims) {
   const Answer answer = log_in("ADMIN:correct horse");
   EXPECT_EQ(answer.headers.find("Content-Type"), "application/jwt");
   const auto claims = claims_of(answer.body);
-  EXPECT_EQ(claims.at("sub"), user_);
+  EXPECT_EQ(claims.at("sub").as_string(), user_);
   EXPECT_EQ(claims.at("iss"), "mender.useradm");
   EXPECT_EQ(claims.at("scp"), "mender.*");
   EXPECT_EQ(claims.at("exp").as_int64() - claims.at("iat").as_int64(), 604800);
