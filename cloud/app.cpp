@@ -12,13 +12,17 @@ App::App(const Machine& machine, std::unique_ptr<Directory> artifacts, Secrets s
       registry_(store_, machine.clock, machine.random, machine.log, options_.gateways),
       plane_(store_, registry_, device_tokens_, links_, machine.clock, machine.random, machine.log,
              {.public_url = options_.public_url, .link_lifetime = options_.link_lifetime}),
-      accounts_(store_, user_tokens_, machine.pool, machine.clock, machine.random, machine.log),
+      password_pool_(options_.password_threads),
+      accounts_(store_, user_tokens_, password_pool_, machine.clock, machine.random, machine.log,
+                options_.password_cost),
       intake_(store_, blobs_, machine.pool, machine.clock, machine.random, machine.log),
       device_routes_(plane_, machine.log),
       download_route_(store_, blobs_, links_, registry_, machine.pool, machine.clock, machine.log),
       gateway_routes_(store_, registry_, plane_, machine.clock, machine.random, machine.log),
       gate_(accounts_, machine.log),
-      useradm_(accounts_),
+      useradm_(store_, accounts_),
+      settings_(store_, machine.clock, machine.random),
+      audit_logs_(store_),
       devauth_(store_, machine.clock, machine.random, machine.log),
       gateways_(store_, registry_),
       inventory_(store_),
@@ -32,6 +36,8 @@ http::RequestHandler App::route() {
   download_route_.add_routes(router_);
   gateway_routes_.add_routes(router_);
   useradm_.add_routes(router_, gate_);
+  settings_.add_routes(router_, gate_);
+  audit_logs_.add_routes(router_, gate_);
   devauth_.add_routes(router_, gate_);
   gateways_.add_routes(router_, gate_);
   inventory_.add_routes(router_, gate_);
@@ -53,7 +59,9 @@ net::awaitable<Status> App::recover() {
 net::awaitable<Status> App::stop(Duration grace) {
   const Status stopped = co_await server_.stop(grace);
   const Status flushed = co_await registry_.flush();
-  co_return stopped ? flushed : stopped;
+  const Status flushed_accounts = co_await accounts_.flush();
+  if (!stopped) co_return stopped;
+  co_return flushed ? flushed_accounts : flushed;
 }
 
 Result<Endpoint> App::listen(const Endpoint& at) {

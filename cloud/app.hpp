@@ -5,10 +5,12 @@
 #include "cloud/api/download.hpp"
 #include "cloud/api/gateways.hpp"
 #include "cloud/api/management/artifacts.hpp"
+#include "cloud/api/management/auditlogs.hpp"
 #include "cloud/api/management/deployments.hpp"
 #include "cloud/api/management/devauth.hpp"
 #include "cloud/api/management/gateways.hpp"
 #include "cloud/api/management/inventory.hpp"
+#include "cloud/api/management/settings.hpp"
 #include "cloud/api/management/useradm.hpp"
 #include "cloud/plane.hpp"
 #include "cloud/secrets.hpp"
@@ -35,6 +37,9 @@ struct AppOptions {
   std::uint64_t free_bytes_min = 0;
   std::shared_ptr<const TlsServerContext> tls;   ///< null: plain HTTP, for tests
   std::shared_ptr<const GatewayTrust> gateways;  ///< by which `tls` checks clients; null: there are none
+  /// How many passwords are checked at once; 0: where requests run, for tests and simulation.
+  std::size_t password_threads = 0;
+  std::uint64_t password_cost = kPasswordCost;
 };
 
 class App {
@@ -50,6 +55,7 @@ class App {
   net::awaitable<Status> stop(Duration grace);
 
   Accounts& accounts() { return accounts_; }
+  const http::Router& router() const { return router_; }
 
  private:
   http::RequestHandler route();
@@ -63,6 +69,7 @@ class App {
   GatewayRegistry registry_;
 
   CloudPlane plane_;
+  Pool password_pool_;
   Accounts accounts_;
   ArtifactIntake intake_;
 
@@ -71,6 +78,8 @@ class App {
   GatewayRoutes gateway_routes_;
   management::Gate gate_;
   management::Useradm useradm_;
+  management::SettingsRoutes settings_;
+  management::AuditLogs audit_logs_;
   management::Devauth devauth_;
   management::Gateways gateways_;
   management::InventoryRoutes inventory_;

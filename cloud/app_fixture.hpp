@@ -46,9 +46,15 @@ class CloudTest : public ::testing::Test {
         Machine{network_, loop_.clock(), random_, log_, database_, pool_, {loop_.executor()}},
         *std::move(directory),
         Secrets{*PrivateKey::from_pem(device_key_pem_), *PrivateKey::from_pem(user_key_pem_), link_secret_},
-        options_);
+        options());
     ASSERT_TRUE(loop_.run(app_->recover()));
     ASSERT_TRUE(app_->listen({"cloud", 80}));
+  }
+  /// Passwords are checked in no time.
+  AppOptions options() const {
+    AppOptions options = options_;
+    options.password_cost = 16;
+    return options;
   }
   void stop() {
     client_ = make_client(client_options_);

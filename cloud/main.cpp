@@ -1,5 +1,6 @@
 // postern-cloud: serves devices and operators, and makes the first user.
 #include <csignal>
+#include <functional>
 #include <iostream>
 
 #include <sys/stat.h>
@@ -15,6 +16,9 @@
 namespace postern::cloud {
 namespace {
 
+/// Each takes 32 MiB while it checks one.
+constexpr std::size_t kPasswordThreads = 2;
+
 constexpr const char* kFooter = R"(Examples:
   Make the first user, then serve:
     postern-cloud create-user admin 'a good password' --data /var/lib/postern-cloud
@@ -27,7 +31,7 @@ Exit status: 0 after an orderly end, 1 when something failed, 2 for wrong usage.
 struct CommandLine {
   std::string config_path;
   std::string data, listen, certificate, key, url, gateway_ca, gateway_crl;
-  std::string user_name, password;
+  std::string user_name, password, user_id, tenant_id;
 };
 
 Result<Config> configure(const CommandLine& line, Log& log) {
@@ -94,7 +98,8 @@ Status serve(const Config& config, Log& log) {
            .link_lifetime = config.link_lifetime,
            .free_bytes_min = config.free_bytes_min,
            .tls = std::move(tls),
-           .gateways = std::move(gateways)});
+           .gateways = std::move(gateways),
+           .password_threads = kPasswordThreads});
   net::io_context starter;
   POSTERN_CHECK(run(starter, app.recover()));
   POSTERN_TRY(const Endpoint endpoint, app.listen(listen_at));
@@ -104,10 +109,16 @@ Status serve(const Config& config, Log& log) {
   return {};
 }
 
-Result<std::string> create_user(const Config& config, const CommandLine& line, Log& log) {
+int fail(const Error& error) {
+  std::cerr << "postern-cloud: error: " << error.what << '\n';
+  return 1;
+}
+
+/// Runs `work` with the accounts of a server that is not running.
+template <class T>
+Result<T> with_accounts(const Config& config, Log& log,
+                        const std::function<net::awaitable<Result<T>>(Accounts&)>& work) {
   if (config.data_directory.empty()) return invalid("DataDirectory is missing: give --data or --config");
-  std::string password = line.password;
-  if (password.empty()) std::getline(std::cin, password);
   SystemClock clock;
   SystemRandom random;
   POSTERN_CHECK(open_directory(config.data_directory));
@@ -119,17 +130,40 @@ Result<std::string> create_user(const Config& config, const CommandLine& line, L
   KvStore store(*database);
   UserTokens tokens(std::move(secrets.user_tokens));
   Accounts accounts(store, tokens, pool, clock, random, log);
-  return run(context, accounts.create(line.user_name, std::move(password)));
+  return run(context, work(accounts));
 }
 
-int fail(const Error& error) {
-  std::cerr << "postern-cloud: error: " << error.what << '\n';
-  return 1;
+std::string password_of(const CommandLine& line) {
+  std::string password = line.password;
+  if (password.empty()) std::getline(std::cin, password);
+  return password;
+}
+
+int create_user(const Config& config, const CommandLine& line, Log& log) {
+  const auto id = with_accounts<std::string>(config, log, [&](Accounts& accounts) {
+    return accounts.create(line.user_name, password_of(line), line.user_id);
+  });
+  if (!id) return fail(id.error());
+  std::cout << *id << '\n';
+  return 0;
+}
+
+int set_password(const Config& config, const CommandLine& line, Log& log) {
+  const Status done = with_accounts<void>(config, log, [&](Accounts& accounts) {
+    return accounts.set_password(line.user_name, password_of(line));
+  });
+  return done ? 0 : fail(done.error());
 }
 
 void add_flags(CLI::App& command, CommandLine& line) {
   command.add_option("--config", line.config_path, "Configuration file (JSON)")->type_name("FILE");
   command.add_option("--data", line.data, "Directory for everything that lasts")->type_name("DIR");
+}
+
+void add_user_options(CLI::App& command, CommandLine& line) {
+  command.add_option("name,--username", line.user_name, "Name to log in with")->required();
+  command.add_option("password,--password", line.password,
+                     "Password; read from standard input when it is not given");
 }
 
 int main(int argc, char** argv) {
@@ -155,8 +189,14 @@ int main(int argc, char** argv) {
   CLI::App* create =
       program.add_subcommand("create-user", "Make a user and print the id; the server must not be running");
   add_flags(*create, line);
-  create->add_option("name", line.user_name, "Name to log in with")->required();
-  create->add_option("password", line.password, "Password; read from standard input when it is not given");
+  add_user_options(*create, line);
+  create->add_option("--user-id", line.user_id, "Its id [a fresh one]")->type_name("UUID");
+  create->add_option("--tenant-id", line.tenant_id, "Taken and ignored: there is one tenant")
+      ->type_name("ID");
+  CLI::App* reset = program.add_subcommand(
+      "set-password", "Set a user's password and end its tokens; the server must not be running");
+  add_flags(*reset, line);
+  add_user_options(*reset, line);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -167,13 +207,9 @@ int main(int argc, char** argv) {
   auto log = make_stderr_log(LogLevel::warn, LogFormat::logfmt);
   const auto config = configure(line, *log);
   if (!config) return fail(config.error());
-  log = make_stderr_log(*create ? LogLevel::warn : config->log_level, config->log_format);
-  if (*create) {
-    const auto id = create_user(*config, line, *log);
-    if (!id) return fail(id.error());
-    std::cout << *id << '\n';
-    return 0;
-  }
+  log = make_stderr_log(*create || *reset ? LogLevel::warn : config->log_level, config->log_format);
+  if (*create) return create_user(*config, line, *log);
+  if (*reset) return set_password(*config, line, *log);
   const auto served = serve(*config, *log);
   return served ? 0 : fail(served.error());
 }

@@ -170,6 +170,11 @@ net::awaitable<Result<std::string>> ApiClient::create(std::string path, json::va
   co_return created_id(reply);
 }
 
+net::awaitable<Result<std::string>> ApiClient::post(std::string path, json::value body) {
+  POSTERN_CO_TRY(auto reply, co_await call("POST", std::move(path), &body));
+  co_return std::move(reply.body);
+}
+
 net::awaitable<Status> ApiClient::put(std::string path, json::value body) {
   POSTERN_CO_CHECK(co_await call("PUT", std::move(path), &body));
   co_return Status{};

@@ -29,6 +29,8 @@ class ApiClient {
   net::awaitable<Result<boost::json::array>> list(std::string path);
   /// Creates something; returns the id that ends the answer's Location.
   net::awaitable<Result<std::string>> create(std::string path, boost::json::value body);
+  /// Posts, and returns the body of the answer.
+  net::awaitable<Result<std::string>> post(std::string path, boost::json::value body);
   net::awaitable<Status> put(std::string path, boost::json::value body);
   net::awaitable<Status> erase(std::string path);
   /// Uploads a body that is already multipart; returns the new artifact's id.

@@ -94,4 +94,28 @@ Text abort_deployment(Context& context, std::string id);
 /// ran out first).
 ReportOrError watch_deployment(Context& context, std::string id, Duration timeout);
 
+Text list_users(Context& context);
+/// Returns the new user's id.
+Text add_user(Context& context, std::string email, std::string password);
+/// `user` is an id or an e-mail, or "me", for whom the current password is wanted.
+Text rename_user(Context& context, std::string user, std::string email, std::string current_password);
+Text delete_user(Context& context, std::string user);
+/// One's own; ends all other sessions and tokens.
+Text change_password(Context& context, std::string current, std::string wanted);
+
+Text list_tokens(Context& context);
+/// The token itself; 0 never expires.
+Text create_token(Context& context, std::string name, std::chrono::seconds lifetime);
+/// By id or name.
+Text delete_token(Context& context, std::string token);
+
+struct AuditOptions {
+  Duration since{0};   ///< no older than that; 0: all
+  std::string actor;   ///< id or e-mail
+  std::string object;  ///< id, or type
+  std::size_t count = 100;
+};
+/// The newest first.
+Text list_audit(Context& context, AuditOptions options);
+
 }  // namespace postern::cli

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <CLI/CLI.hpp>
 
+#include "cloud/cli/completion.hpp"
 #include "cloud/cli/password.hpp"
 #include "cloud/cli/program.hpp"
 
@@ -26,6 +27,11 @@ struct Options {
   std::string output = "table";
   std::string name;
   std::string password_file;
+  std::string new_password_file;
+  std::string email;
+  std::string lifetime;
+  std::string since;
+  AuditOptions audit;
   std::string path;
   std::string description;
   std::string id;
@@ -68,6 +74,10 @@ class CommandLine {
     declare_gateway();
     declare_create();
     declare_deployment();
+    declare_user();
+    declare_token();
+    declare_audit();
+    declare_completion();
   }
 
   int run(int argc, char** argv) {
@@ -264,6 +274,154 @@ class CommandLine {
     abort.add_option("ID", options_.id, "Deployment id")->required();
     abort.footer("Example:\n  postern deployment abort 5d0c4f0e-93a5-4c0f-a0f4-2f6b6f0f3a55");
     prints(abort, [](Context& c, const Options& o) { return abort_deployment(c, o.id); });
+  }
+
+  /// A command that needs the user's own password.
+  int with_password(const std::function<Text(Context&, const std::string&)>& command) {
+    const auto password = get_password(options_.password_file, system_environment());
+    if (!password) return fail(password.error());
+    return with_program([&](Program& program) {
+      return program.print([&](Context& context) { return command(context, *password); });
+    });
+  }
+  int add_user() {
+    const auto password = get_new_password(options_.new_password_file, system_environment());
+    if (!password) return fail(password.error());
+    return with_program([&](Program& program) {
+      return program.print([&](Context& c) { return cli::add_user(c, options_.email, *password); });
+    });
+  }
+  int rename_user() {
+    const auto rename = [&](Context& c, const std::string& password) {
+      return cli::rename_user(c, options_.id, options_.email, password);
+    };
+    if (options_.id == "me") return with_password(rename);
+    return with_program([&](Program& program) {
+      return program.print([&](Context& context) { return rename(context, ""); });
+    });
+  }
+  int change_password() {
+    const auto current = get_password(options_.password_file, system_environment());
+    if (!current) return fail(current.error());
+    const auto wanted = get_new_password(options_.new_password_file, system_environment());
+    if (!wanted) return fail(wanted.error());
+    return with_program([&](Program& program) {
+      return program.print([&](Context& c) { return cli::change_password(c, *current, *wanted); });
+    });
+  }
+
+  void add_password_file(CLI::App& command) {
+    command.add_option("--password-file", options_.password_file, "File that holds your password")
+        ->type_name("FILE");
+  }
+  void add_new_password_file(CLI::App& command) {
+    command.add_option("--new-password-file", options_.new_password_file, "File that holds the new password")
+        ->type_name("FILE");
+  }
+  /// An option that holds a duration and may be missing.
+  static CLI::Option& add_duration(CLI::App& command, const std::string& name, std::string& target,
+                                   const std::string& help) {
+    return *command.add_option(name, target, help)->type_name("DURATION")->check([](const std::string& text) {
+      const auto duration = parse_duration(text);
+      return duration ? std::string() : duration.error().what;
+    });
+  }
+
+  void declare_user() {
+    CLI::App& user = *app_.add_subcommand("user", "Make, change and remove users");
+    user.require_subcommand(1);
+    CLI::App& list = *user.add_subcommand("list", "List users");
+    list.footer("Example:\n  postern user list");
+    prints(list, [](Context& c, const Options&) { return list_users(c); });
+    CLI::App& add = *user.add_subcommand("add", "Make a user; prints the id");
+    add.add_option("EMAIL", options_.email, "E-mail address to log in with")->required();
+    add_new_password_file(add);
+    add.footer(
+        "Example:\n  postern user add ops@example.com --new-password-file password\n"
+        "Without a file the password is that of POSTERN_NEW_PASSWORD, or is asked for.");
+    add.callback([this] { action_ = [this] { return add_user(); }; });
+    CLI::App& edit = *user.add_subcommand("edit", "Change a user's e-mail address; ends the user's tokens");
+    edit.add_option("USER", options_.id, "E-mail address, id, or `me`")->required();
+    edit.add_option("--email", options_.email, "The new address")->type_name("EMAIL")->required();
+    add_password_file(edit);
+    edit.footer(
+        "Examples:\n  postern user edit ops@example.com --email night@example.com\n"
+        "  postern user edit me --email day@example.com\n"
+        "For `me` your password is wanted: from a file, POSTERN_PASSWORD, or as you type it.");
+    edit.callback([this] { action_ = [this] { return rename_user(); }; });
+    CLI::App& erase = *user.add_subcommand("delete", "Remove a user with all tokens");
+    erase.add_option("USER", options_.id, "E-mail address or id")->required();
+    erase.footer("Example:\n  postern user delete ops@example.com");
+    prints(erase, [](Context& c, const Options& o) { return delete_user(c, o.id); });
+    CLI::App& password = *user.add_subcommand("password", "Change your own password; ends your other tokens");
+    add_password_file(password);
+    add_new_password_file(password);
+    password.footer(
+        "Example:\n  postern user password\n"
+        "Without files the passwords are those of POSTERN_PASSWORD and POSTERN_NEW_PASSWORD, or are "
+        "asked for.");
+    password.callback([this] { action_ = [this] { return change_password(); }; });
+  }
+
+  void declare_token() {
+    CLI::App& token = *app_.add_subcommand("token", "Personal access tokens, for scripts");
+    token.require_subcommand(1);
+    CLI::App& list = *token.add_subcommand("list", "List your tokens");
+    list.footer("Example:\n  postern token list");
+    prints(list, [](Context& c, const Options&) { return list_tokens(c); });
+    CLI::App& create = *token.add_subcommand("create", "Make a token and print it, this once");
+    create.add_option("NAME", options_.name, "What it is for")->required();
+    add_duration(create, "--expires", options_.lifetime, "When it ends, as in 24h or 90d [never]");
+    create.footer("Example:\n  POSTERN_TOKEN=$(postern token create build-server --expires 90d)");
+    prints(create, [](Context& c, const Options& o) {
+      const Duration lifetime = o.lifetime.empty() ? Duration(0) : duration(o.lifetime);
+      return create_token(c, o.name, std::chrono::ceil<std::chrono::seconds>(lifetime));
+    });
+    CLI::App& erase = *token.add_subcommand("delete", "End a token");
+    erase.add_option("TOKEN", options_.id, "Name or id")->required();
+    erase.footer("Example:\n  postern token delete build-server");
+    prints(erase, [](Context& c, const Options& o) { return delete_token(c, o.id); });
+  }
+
+  void declare_audit() {
+    CLI::App& audit = *app_.add_subcommand("audit", "Who changed what, the newest first");
+    add_duration(audit, "--since", options_.since, "No older than that, as in 24h or 7d");
+    audit.add_option("--actor", options_.audit.actor, "Only what this user did: e-mail address or id")
+        ->type_name("USER");
+    audit
+        .add_option("--object", options_.audit.object,
+                    "Only what was done to this: id, or a type as in device")
+        ->type_name("OBJECT");
+    audit.add_option("--count", options_.audit.count, "At most so many")
+        ->type_name("COUNT")
+        ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str();
+    audit.footer(
+        "Examples:\n  postern audit --since 24h\n"
+        "  postern audit --actor ops@example.com --object deployment --output json");
+    prints(audit, [](Context& c, const Options& o) {
+      AuditOptions options = o.audit;
+      if (!o.since.empty()) options.since = duration(o.since);
+      return list_audit(c, options);
+    });
+  }
+
+  void declare_completion() {
+    CLI::App& completion =
+        *app_.add_subcommand("completion", "Print a script that completes commands in a shell");
+    completion.add_option("SHELL", options_.name, "Which shell")
+        ->check(CLI::IsMember({"bash", "zsh", "fish"}))
+        ->required();
+    completion.footer(
+        "Examples:\n  source <(postern completion bash)\n"
+        "  postern completion fish > ~/.config/fish/completions/postern.fish");
+    completion.callback([this] { action_ = [this] { return print_completion(); }; });
+  }
+  int print_completion() {
+    const Shell shell = options_.name == "bash"  ? Shell::bash
+                        : options_.name == "zsh" ? Shell::zsh
+                                                 : Shell::fish;
+    return write_out(completion_script(app_, shell));
   }
 
   Options options_;

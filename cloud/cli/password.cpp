@@ -81,8 +81,8 @@ Result<std::string> read_line(int fd) {
   return rejected(Reason::too_large, "the password is too long");
 }
 
-Result<std::string> ask(int terminal) {
-  (void)std::fputs("Password: ", stderr);
+Result<std::string> ask(int terminal, const char* question) {
+  (void)std::fputs(question, stderr);
   auto line = [&]() -> Result<std::string> {
     POSTERN_TRY(const auto silent, SilentTerminal::make(terminal));
     POSTERN_CHECK(silent->wait());
@@ -92,22 +92,50 @@ Result<std::string> ask(int terminal) {
   return line;
 }
 
-}  // namespace
+Result<std::string> ask_twice(int terminal) {
+  POSTERN_TRY(std::string first, ask(terminal, "New password: "));
+  POSTERN_TRY(const std::string second, ask(terminal, "The same again: "));
+  if (first != second) return invalid("these were two different passwords");
+  return first;
+}
 
-Result<std::string> get_password(const std::string& file, const Environment& environment) {
+/// Where to look, and what to ask.
+struct Source {
+  const char* option;
+  const char* variable;
+  Result<std::string> (*ask)(int terminal);
+};
+
+Result<std::string> get(const Source& source, const std::string& file, const Environment& environment) {
   std::string password;
   if (!file.empty()) {
     POSTERN_TRY(password, read_file(file, kPasswordBytesMax));
-  } else if (auto variable = environment("POSTERN_PASSWORD")) {
+  } else if (auto variable = environment(source.variable)) {
     password = *std::move(variable);
   } else if (isatty(STDIN_FILENO) == 1) {
-    POSTERN_TRY(password, ask(STDIN_FILENO));
+    POSTERN_TRY(password, source.ask(STDIN_FILENO));
   } else {
     POSTERN_TRY(password, read_line(STDIN_FILENO));
   }
   password = without_line_end(std::move(password));
-  if (password.empty()) return invalid("no password: type it, or give --password-file or POSTERN_PASSWORD");
+  if (password.empty()) {
+    return invalid(fmt::format("no password: type it, or give {} or {}", source.option, source.variable));
+  }
   return password;
+}
+
+}  // namespace
+
+Result<std::string> get_password(const std::string& file, const Environment& environment) {
+  const Source source{.option = "--password-file", .variable = "POSTERN_PASSWORD", .ask = [](int terminal) {
+                        return ask(terminal, "Password: ");
+                      }};
+  return get(source, file, environment);
+}
+
+Result<std::string> get_new_password(const std::string& file, const Environment& environment) {
+  const Source source{.option = "--new-password-file", .variable = "POSTERN_NEW_PASSWORD", .ask = ask_twice};
+  return get(source, file, environment);
 }
 
 }  // namespace postern::cli

@@ -11,5 +11,8 @@ namespace postern::cli {
 /// (or a line of standard input, when that is no terminal). Errors: invalid (it is empty), not_found,
 /// transient.
 Result<std::string> get_password(const std::string& file, const Environment& environment);
+/// The same for a password that somebody is to have from now on: the file, POSTERN_NEW_PASSWORD, and a
+/// question that is asked twice. Errors: invalid also when the two answers differ.
+Result<std::string> get_new_password(const std::string& file, const Environment& environment);
 
 }  // namespace postern::cli

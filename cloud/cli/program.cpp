@@ -18,17 +18,17 @@ void say(std::string_view line) {
   (void)std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
-int write_out(std::string_view text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return 0;
-  if (errno == EPIPE) return kFailed;  // whoever reads has seen enough
-  return fail(from_errno(errno, "write to standard output"));
-}
-
 }  // namespace
 
 int fail(const Error& error) {
   say(fmt::format("postern: error: {}\n", error.what));
   return kFailed;
+}
+
+int write_out(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) return 0;
+  if (errno == EPIPE) return kFailed;  // whoever reads has seen enough
+  return fail(from_errno(errno, "write to standard output"));
 }
 
 Result<std::unique_ptr<Program>> Program::make(const Session& flags, Output output) {

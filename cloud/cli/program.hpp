@@ -15,6 +15,8 @@ inline constexpr int kDeploymentFailed = 3;
 
 /// Prints an error for people; returns kFailed.
 int fail(const Error& error);
+/// Prints to standard output; returns the exit status.
+int write_out(std::string_view text);
 
 /// Runs one command on the machine's network and clock. Each call returns the exit status.
 class Program {

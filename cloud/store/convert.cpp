@@ -360,6 +360,8 @@ record::UserToken to_record(const UserToken& token) {
   record.set_user_id(token.user_id);
   record.set_created_ms(to_ms(token.created));
   record.set_expires_ms(to_ms(token.expires));
+  record.set_name(token.name);
+  record.set_last_used_ms(to_ms(token.last_used));
   return record;
 }
 
@@ -367,7 +369,9 @@ UserToken from_record(const record::UserToken& record) {
   return {.id = record.id(),
           .user_id = record.user_id(),
           .created = to_time(record.created_ms()),
-          .expires = to_optional_time(record.expires_ms())};
+          .expires = to_optional_time(record.expires_ms()),
+          .name = record.name(),
+          .last_used = to_optional_time(record.last_used_ms())};
 }
 
 }  // namespace postern::cloud

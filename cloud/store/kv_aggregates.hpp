@@ -121,9 +121,13 @@ class KvUsers final : public UserReader, public UserWriter, private KvTxn {
   Result<std::optional<UserToken>> find_token(std::string_view user_id,
                                               std::string_view token_id) const override;
   Result<std::vector<UserToken>> tokens(std::string_view user_id) const override;
+  Result<std::vector<User>> list() const override;
+  Result<std::optional<Settings>> settings(std::string_view user_id) const override;
   Status put(const User& user) override;
+  Status erase(const User& user) override;
   Status put_token(const UserToken& token) override;
   Status erase_token(std::string_view user_id, std::string_view token_id) override;
+  Status put_settings(std::string_view user_id, const Settings& settings) override;
 };
 
 class KvAudit final : public AuditReader, public AuditWriter, private KvTxn {

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <limits>
+
 #include "cloud/store/kv_aggregates.hpp"
 #include "cloud/store/tables.hpp"
 #include "shared/proto/audit.pb.h"
@@ -5,6 +8,8 @@
 
 namespace postern::cloud {
 namespace {
+
+constexpr std::int64_t kSecondsMax = std::numeric_limits<std::int64_t>::max() / 1000 - 1;
 
 std::uint64_t to_ms(WallTime time) {
   const auto ms = std::chrono::floor<std::chrono::milliseconds>(time).time_since_epoch().count();
@@ -52,13 +57,48 @@ bool is_like(std::string_view wanted, std::string_view text) {
 }
 
 bool matches(const AuditFilter& filter, const AuditEntry& entry) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(entry.time).time_since_epoch().count();
-  return (!filter.created_after || seconds >= *filter.created_after) &&
-         (!filter.created_before || seconds <= *filter.created_before) &&
-         is_like(filter.actor_id, entry.actor.id) && is_like(filter.actor_email, entry.actor.email) &&
+  return is_like(filter.actor_id, entry.actor.id) && is_like(filter.actor_email, entry.actor.email) &&
          is_like(filter.object_id, entry.object.id) && is_like(filter.object_type, entry.object.type) &&
          (filter.deployment_name.empty() ||
           (entry.object.type == "deployment" && entry.object.name == filter.deployment_name));
+}
+
+/// Whether keys alone tell what matches.
+bool asks_for_time_only(const AuditFilter& filter) {
+  return filter.actor_id.empty() && filter.actor_email.empty() && filter.object_id.empty() &&
+         filter.object_type.empty() && filter.deployment_name.empty();
+}
+
+Result<std::uint64_t> time_in(Bytes key) {
+  KeyReader reader(key);
+  POSTERN_CHECK(reader.u32());
+  return reader.u64();
+}
+
+/// Before 1970 there is nothing, and after what 64 bits of milliseconds hold there is nothing either.
+std::uint64_t first_ms(const AuditFilter& filter) {
+  const std::int64_t seconds = std::clamp<std::int64_t>(filter.created_after.value_or(0), 0, kSecondsMax);
+  return static_cast<std::uint64_t>(seconds) * 1000;
+}
+std::uint64_t last_ms(const AuditFilter& filter) {
+  const std::int64_t seconds =
+      std::clamp<std::int64_t>(filter.created_before.value_or(kSecondsMax), 0, kSecondsMax);
+  return static_cast<std::uint64_t>(seconds) * 1000 + 999;
+}
+
+bool is_in_time(const AuditFilter& filter, std::uint64_t ms) {
+  return ms >= first_ms(filter) && ms <= last_ms(filter);
+}
+
+/// Whether the scan has come out at the far end of the time that is asked for.
+bool is_past(const AuditFilter& filter, std::uint64_t ms) {
+  return filter.oldest_first ? ms > last_ms(filter) : ms < first_ms(filter);
+}
+
+/// Where the scan begins.
+KeyBuilder start_of(const AuditFilter& filter) {
+  if (filter.oldest_first) return tenant_key().u64(first_ms(filter));
+  return tenant_key().u64(last_ms(filter)).u32(std::numeric_limits<std::uint32_t>::max());
 }
 
 }  // namespace
@@ -66,12 +106,18 @@ bool matches(const AuditFilter& filter, const AuditEntry& entry) {
 Result<AuditPage> KvAudit::list(const AuditFilter& filter, std::size_t skip, std::size_t count) const {
   AuditPage page;
   const auto direction = filter.oldest_first ? Direction::ascending : Direction::descending;
-  POSTERN_CHECK(
-      read().scan(kAuditLog, tenant_key(), {}, direction, [&](Bytes key, Bytes value) -> Result<bool> {
-        POSTERN_TRY(const auto record, decode_record<record::AuditEntry>(kAuditLog, key, value));
-        AuditEntry entry = from_record(record);
-        if (!matches(filter, entry)) return true;
-        if (page.total >= skip && page.entries.size() < count) page.entries.push_back(std::move(entry));
+  const bool needs_time_only = asks_for_time_only(filter);
+  POSTERN_CHECK(read().scan(
+      kAuditLog, tenant_key(), start_of(filter), direction, [&](Bytes key, Bytes value) -> Result<bool> {
+        POSTERN_TRY(const std::uint64_t at, time_in(key));
+        if (!is_in_time(filter, at)) return !is_past(filter, at);
+        const bool is_on_page = page.total >= skip && page.entries.size() < count;
+        if (is_on_page || !needs_time_only) {
+          POSTERN_TRY(const auto record, decode_record<record::AuditEntry>(kAuditLog, key, value));
+          AuditEntry entry = from_record(record);
+          if (!matches(filter, entry)) return true;
+          if (is_on_page) page.entries.push_back(std::move(entry));
+        }
         ++page.total;
         return true;
       }));

@@ -45,6 +45,7 @@ inline constexpr Table kDeviceLogs{"device_logs"};  ///< deployment, device -> r
 inline constexpr Table kUsers{"users"};             ///< id -> record.User
 inline constexpr Table kUserNames{"user_names"};    ///< name -> id
 inline constexpr Table kUserTokens{"user_tokens"};  ///< user id, token id -> record.UserToken
+inline constexpr Table kSettings{"settings"};       ///< user id, or nothing for all -> record.Settings
 inline constexpr Table kAuditLog{"audit_log"};      ///< milliseconds, number -> record.AuditEntry
 
 inline constexpr std::array kTables{
@@ -54,6 +55,7 @@ inline constexpr std::array kTables{
     kDeployments,     kDeploymentIds,     kOpenDeployments,     kDeploymentCounts,
     kTargets,         kDeviceDeployments, kDeploymentsOfDevice, kDeviceLogs,
     kUsers,           kUserNames,         kUserTokens,          kDevicesByGateway,
-    kGateways,        kGatewayIds,        kGatewayNames,        kAuditLog};
+    kGateways,        kGatewayIds,        kGatewayNames,        kAuditLog,
+    kSettings};
 
 }  // namespace postern::cloud

@@ -60,7 +60,6 @@ Digest hmac_sha256(Bytes key, Bytes message) {
 namespace {
 
 constexpr std::string_view kScheme = "scrypt";
-constexpr std::uint64_t kCost = 1U << 15;
 constexpr std::uint64_t kCostMax = 1U << 20;
 constexpr std::uint64_t kBlockSize = 8;
 constexpr std::uint64_t kParallel = 1;
@@ -76,31 +75,53 @@ std::optional<Digest> scrypt(std::string_view password, Bytes salt, std::uint64_
   return out;
 }
 
+struct PasswordHash {
+  std::uint64_t cost = 0;
+  std::vector<std::byte> salt;
+  std::vector<std::byte> hash;
+};
+
+std::optional<PasswordHash> parse_password_hash(std::string_view text) {
+  std::array<std::string_view, 4> part;
+  for (std::size_t i = 0; i < part.size(); ++i) {
+    const auto end = text.find('$');
+    part[i] = text.substr(0, end);
+    if ((end == std::string_view::npos) != (i + 1 == part.size())) return std::nullopt;
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  PasswordHash parsed;
+  const char* const cost_end = part[1].data() + part[1].size();
+  const auto [end, error] = std::from_chars(part[1].data(), cost_end, parsed.cost);
+  if (part[0] != kScheme || error != std::errc{} || end != cost_end || parsed.cost > kCostMax) {
+    return std::nullopt;
+  }
+  auto salt = from_base64url(part[2]);
+  auto hash = from_base64url(part[3]);
+  if (!salt || !hash) return std::nullopt;
+  parsed.salt = *std::move(salt);
+  parsed.hash = *std::move(hash);
+  return parsed;
+}
+
 }  // namespace
 
-std::string hash_password(std::string_view password, Random& random) {
+std::string hash_password(std::string_view password, Random& random, std::uint64_t cost) {
   const auto salt = random.bytes(kSaltBytes);
-  const auto hash = scrypt(password, salt, kCost);
+  const auto hash = scrypt(password, salt, cost);
   POSTERN_ASSERT(hash.has_value());
-  return fmt::format("{}${}${}${}", kScheme, kCost, to_base64url(salt), to_base64url(*hash));
+  return fmt::format("{}${}${}${}", kScheme, cost, to_base64url(salt), to_base64url(*hash));
 }
 
 bool verify_password(std::string_view password, std::string_view hash) {
-  std::array<std::string_view, 4> part;
-  for (std::size_t i = 0; i < part.size(); ++i) {
-    const auto end = hash.find('$');
-    part[i] = hash.substr(0, end);
-    if ((end == std::string_view::npos) != (i + 1 == part.size())) return false;
-    hash.remove_prefix(end == std::string_view::npos ? hash.size() : end + 1);
-  }
-  std::uint64_t cost = 0;
-  const auto [end, error] = std::from_chars(part[1].data(), part[1].data() + part[1].size(), cost);
-  if (part[0] != kScheme || error != std::errc{} || cost > kCostMax) return false;
-  const auto salt = from_base64url(part[2]);
-  const auto expected = from_base64url(part[3]);
-  if (!salt || !expected) return false;
-  const auto actual = scrypt(password, *salt, cost);
-  return actual && equal_in_constant_time(*actual, *expected);
+  const auto parsed = parse_password_hash(hash);
+  if (!parsed) return false;
+  const auto actual = scrypt(password, parsed->salt, parsed->cost);
+  return actual && equal_in_constant_time(*actual, parsed->hash);
+}
+
+std::optional<std::uint64_t> password_cost(std::string_view hash) {
+  const auto parsed = parse_password_hash(hash);
+  return parsed ? std::optional(parsed->cost) : std::nullopt;
 }
 
 }  // namespace postern

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "shared/base/bytes.hpp"
 #include "shared/base/random.hpp"
@@ -35,9 +37,15 @@ class Sha256 {
 Digest sha256(Bytes bytes);
 Digest hmac_sha256(Bytes key, Bytes message);
 
-/// Hashes a password with scrypt (N = 2^15, r = 8, p = 1: 32 MiB, tens of milliseconds) and a fresh salt; the
-/// parameters are part of the text that comes back. Blocking: run it on the pool.
-std::string hash_password(std::string_view password, Random& random);
+/// What a password's hash costs: N of scrypt, a power of two. 2^15 takes 32 MiB and about a tenth of a
+/// second.
+inline constexpr std::uint64_t kPasswordCost = 1U << 15;
+
+/// Hashes a password with scrypt (r = 8, p = 1) and a fresh salt; the parameters are part of the text that
+/// comes back. Blocking: run it on the pool.
+std::string hash_password(std::string_view password, Random& random, std::uint64_t cost = kPasswordCost);
+/// What `hash` cost; nothing when it cannot be read.
+std::optional<std::uint64_t> password_cost(std::string_view hash);
 /// Whether `password` is the one behind `hash`. A hash that cannot be read matches nothing. Blocking.
 bool verify_password(std::string_view password, std::string_view hash);
 

@@ -35,6 +35,14 @@ TEST(PasswordHash, AcceptsTheRightPasswordOnly) {
   EXPECT_NE(hash, hash_password("correct horse", random)) << "salted";
 }
 
+TEST(PasswordHash, TellsWhatItCost) {
+  testing::SeededRandom random(1);
+  const std::string hash = hash_password("correct horse", random, 16);
+  EXPECT_TRUE(verify_password("correct horse", hash));
+  EXPECT_EQ(password_cost(hash), 16);
+  EXPECT_FALSE(password_cost("scrypt$16x$AAAA$AAAA"));
+}
+
 TEST(PasswordHash, MatchesNothingWhenItCannotBeRead) {
   for (const char* hash : {"", "scrypt", "scrypt$32768$AAAA", "md5$1$AAAA$AAAA", "scrypt$x$AAAA$AAAA",
                            "scrypt$99999999999$AAAA$AAAA", "scrypt$32768$AAAA$AAAA$AAAA"}) {

@@ -19,8 +19,9 @@ Reason reason_of(int status);
 
 Response json_answer(int status, const boost::json::value& value);
 
+/// Reads the body of a request. Errors: too_large; those of the body.
+net::awaitable<Result<std::string>> read_body(Request& request, std::size_t size_max);
 /// Reads a JSON body. Errors: unsupported (another media type), invalid (malformed), too_large.
-/// `what` names the thing in the error text, as in "failed to decode request body: …".
 net::awaitable<Result<boost::json::value>> read_json(Request& request, std::size_t size_max);
 /// Parses JSON with a bounded depth. Errors: invalid.
 Result<boost::json::value> parse_json(std::string_view text);

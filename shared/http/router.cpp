@@ -73,6 +73,7 @@ void Router::add(std::string_view method, std::string_view pattern, Handler hand
   const auto [place, added] =
       node->methods.try_emplace(std::string(method), std::move(handler), std::move(names));
   POSTERN_ASSERT(added);
+  routes_.push_back({.method = std::string(method), .pattern = std::string(pattern)});
 }
 
 net::awaitable<Response> Router::serve(Request& request) const {

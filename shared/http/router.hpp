@@ -23,9 +23,17 @@ class Router {
 
   net::awaitable<Response> serve(Request& request) const;
 
+  struct Route {
+    std::string method;
+    std::string pattern;
+  };
+  /// All that were added, in that order.
+  const std::vector<Route>& routes() const { return routes_; }
+
  private:
   struct Node;
   std::unique_ptr<Node> root_;
+  std::vector<Route> routes_;
 };
 
 }  // namespace postern::http

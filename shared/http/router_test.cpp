@@ -50,5 +50,15 @@ TEST_F(RouterTest, ServesHeadWhereGetIsServed) {
   EXPECT_EQ(get("/d/next", "HEAD"), "200 /d/next");
 }
 
+TEST(Router, TellsItsRoutesInTheirOrder) {
+  Router router;
+  const Handler handler = [](Request&) -> net::awaitable<Response> { co_return Response::empty(204); };
+  router.add("PUT", "/b/{id}", handler);
+  router.add("GET", "/a", handler);
+  ASSERT_EQ(router.routes().size(), 2U);
+  EXPECT_EQ(router.routes().at(0).method, "PUT");
+  EXPECT_EQ(router.routes().at(0).pattern, "/b/{id}");
+}
+
 }  // namespace
 }  // namespace postern::http

@@ -30,9 +30,10 @@ Result<std::string> token_of(const http::Request& request) {
     return unauthorized("Authorization not present in header");
   }
   const auto blank = field->find(' ');
-  if (blank == std::string_view::npos) return unauthorized("malformed Authorization header");
+  if (blank == std::string_view::npos || field->find(' ', blank + 1) != std::string_view::npos)
+    return unauthorized("malformed Authorization header");
   if (!http::equal_ignoring_case(field->substr(0, blank), "Bearer")) {
-    return unauthorized("unknown Authorization method");
+    return unauthorized(fmt::format("unknown Authorization method {}", field->substr(0, blank)));
   }
   return std::string(field->substr(blank + 1));
 }

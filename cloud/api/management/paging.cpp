@@ -26,8 +26,19 @@ Result<std::size_t> parse_positive(const http::QueryParameters& query, std::stri
 
 }  // namespace
 
-Result<Page> parse_page(const http::QueryParameters& query) {
-  Page page;
+Result<std::optional<std::int64_t>> parse_seconds(const http::QueryParameters& query, std::string_view name) {
+  const auto text = http::find_parameter(query, name);
+  if (!text || text->empty()) return std::nullopt;
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+  if (error != std::errc{} || end != text->data() + text->size()) {
+    return invalid(fmt::format("invalid {} query: \"{}\"", name, *text));
+  }
+  return value;
+}
+
+Result<Page> parse_page(const http::QueryParameters& query, std::size_t size) {
+  Page page{.number = 1, .size = size};
   POSTERN_TRY(page.number, parse_positive(query, "page", page.number));
   POSTERN_TRY(page.size, parse_positive(query, "per_page", page.size));
   if (page.size > kPerPageMax) {

@@ -13,8 +13,10 @@ struct Page {
   std::size_t skip() const { return (number - 1) * size; }
 };
 
-/// Reads `page` and `per_page`. Errors: invalid.
-Result<Page> parse_page(const http::QueryParameters& query);
+/// Reads `page` and `per_page`; without the latter a page has `size` items. Errors: invalid.
+Result<Page> parse_page(const http::QueryParameters& query, std::size_t size = Page{}.size);
+/// Reads a time in Unix seconds; nothing when there is none. Errors: invalid.
+Result<std::optional<std::int64_t>> parse_seconds(const http::QueryParameters& query, std::string_view name);
 
 /// Adds a Link field for each relation that exists; `last` only where the total is known.
 void add_links(http::Response& answer, const http::Request& request, const http::QueryParameters& query,
