@@ -1,5 +1,7 @@
 #include "cloud/store/convert.hpp"
 
+#include "cloud/store/convert_rollout.hpp"
+
 #include <boost/json.hpp>
 
 #include "shared/http/answer.hpp"
@@ -255,11 +257,12 @@ record::Deployment to_record(const Deployment& deployment) {
   record.set_fingerprint(deployment.fingerprint);
   record.set_created_ms(to_ms(deployment.created));
   record.set_finished_ms(to_ms(deployment.finished));
+  put_rollout(deployment, *record.mutable_rollout());
   return record;
 }
 
 Deployment from_record(const record::Deployment& record) {
-  return {.ordinal = record.ordinal(),
+  Deployment deployment{.ordinal = record.ordinal(),
           .id = record.id(),
           .name = record.name(),
           .artifact_name = record.artifact_name(),
@@ -270,6 +273,8 @@ Deployment from_record(const record::Deployment& record) {
           .fingerprint = record.fingerprint(),
           .created = to_time(record.created_ms()),
           .finished = to_optional_time(record.finished_ms())};
+  take_rollout(record.rollout(), deployment);
+  return deployment;
 }
 
 record::DeploymentCounts to_record(const DeploymentCounts& counts) {
@@ -279,6 +284,7 @@ record::DeploymentCounts to_record(const DeploymentCounts& counts) {
   }
   record.set_device_count(counts.device_count);
   record.set_total_size_bytes(counts.total_size_bytes);
+  put_rollout(counts, *record.mutable_rollout());
   return record;
 }
 
@@ -290,6 +296,7 @@ DeploymentCounts from_record(const record::DeploymentCounts& record) {
   }
   counts.device_count = record.device_count();
   counts.total_size_bytes = record.total_size_bytes();
+  take_rollout(record.rollout(), counts);
   return counts;
 }
 
@@ -309,6 +316,11 @@ record::DeviceDeployment to_record(const DeviceDeployment& device_deployment) {
   record.set_started_ms(to_ms(device_deployment.started));
   record.set_finished_ms(to_ms(device_deployment.finished));
   record.set_has_log(device_deployment.has_log);
+  record.set_failed_attempts(device_deployment.failed_attempts);
+  record.set_waits_for_retry(state.waits_for_retry);
+  record.set_site(device_deployment.site);
+  record.set_changed_ms(to_ms(device_deployment.changed));
+  record.set_is_hidden(device_deployment.is_hidden);
   return record;
 }
 
