@@ -1,9 +1,8 @@
 #include "cloud/store/convert.hpp"
 
-#include "cloud/store/convert_rollout.hpp"
-
 #include <boost/json.hpp>
 
+#include "cloud/store/convert_rollout.hpp"
 #include "shared/http/answer.hpp"
 
 namespace postern::cloud {
@@ -343,6 +342,11 @@ DeviceDeployment from_record(const record::DeviceDeployment& record, std::uint32
   result.started = to_optional_time(record.started_ms());
   result.finished = to_optional_time(record.finished_ms());
   result.has_log = record.has_log();
+  result.failed_attempts = record.failed_attempts();
+  result.state.waits_for_retry = record.waits_for_retry();
+  result.site = record.site();
+  result.changed = to_optional_time(record.changed_ms());
+  result.is_hidden = record.is_hidden();
   return result;
 }
 
