@@ -14,10 +14,12 @@ constexpr std::size_t kAnswerBytesMax = 64 << 20;
 /// Reading all of a large cache takes its time.
 constexpr Duration kAnswerMax = std::chrono::hours(12);
 
-Result<std::unique_ptr<Stream>> try_socket(const std::string& path, Log& log) {
+/// Whether somebody answers there. The connection ends with its loop.
+Status try_socket(const std::string& path, Log& log) {
   net::io_context context(1);
   UnixNetwork network(path, log);
-  return run(context, network.connect({}));
+  POSTERN_TRY(const auto stream, run(context, network.connect({})));
+  return {};
 }
 
 std::string joined(const std::vector<std::string>& texts) {
@@ -32,10 +34,10 @@ Result<std::unique_ptr<ControlClient>> ControlClient::connect(std::vector<std::s
                                                               Log& log) {
   std::optional<Error> refusal;
   for (const std::string& path : sockets) {
-    const auto stream = try_socket(path, log);
-    if (stream) return std::unique_ptr<ControlClient>(new ControlClient(path, clock, log));
-    if (stream.error().reason == Reason::forbidden || stream.error().reason == Reason::invalid) {
-      refusal = stream.error();
+    const Status tried = try_socket(path, log);
+    if (tried) return std::unique_ptr<ControlClient>(new ControlClient(path, clock, log));
+    if (tried.error().reason == Reason::forbidden || tried.error().reason == Reason::invalid) {
+      refusal = tried.error();
     }
   }
   if (refusal && refusal->reason == Reason::forbidden) {

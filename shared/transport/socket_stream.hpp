@@ -46,8 +46,8 @@ class SocketStream final : public Stream {
     return socket_error({errno, boost::system::system_category()}, fmt::format("write to {}", peer_));
   }
   net::awaitable<Status> writable() override {
-    // To wait costs a turn of the loop, and most of the time there is no need. Asio's wait also ends at events
-    // that are over, so that it is looked at again.
+    // To wait costs a turn of the loop, and most of the time there is no need. Asio's wait also ends at
+    // events that are over, so that it is looked at again.
     while (!has_room()) {
       const auto [error] = co_await socket_.async_wait(Socket::wait_write, use_tuple);
       if (error) co_return socket_error(error, fmt::format("write to {}", peer_));

@@ -20,82 +20,19 @@ ROOT = HERE.parents[1]
 for folder in (ROOT / "tests", ROOT / "tests/e2e", ROOT / "testbed", HERE):
     sys.path.insert(0, str(folder))
 
-from gateway_harness import Authority  # noqa: E402
-from measure import BenchError, Load, say  # noqa: E402
-from rows import ROWS  # noqa: E402
+import cloud_rows  # noqa: E402
+import rows  # noqa: E402
+from measure import BenchError, say  # noqa: E402
 from server_process import tool  # noqa: E402
-from servers import Artifact, BenchGateway, BenchServer, Nginx, make_identities, version_of  # noqa: E402
+from servers import version_of  # noqa: E402
+from stand import CloudStand, GatewayStand  # noqa: E402
 
-SERVERS = ("gateway", "nginx", "bare", "curl")
+#: By command: what stands, what is done, and the columns of the table.
+BENCHES = {"gateway": (GatewayStand, rows.ROWS, {"gateway": "gateway", "nginx": "nginx", "bare": "bare loop", "curl": "curl"}),
+           "cloud": (CloudStand, cloud_rows.ROWS, {"cloud": "cloud", "nginx": "nginx"})}
 NEEDED = ("taskset", "mender-artifact", "openssl", "curl", "tc", "ip", "nsenter", "fincore", "sha256sum")
 NAME = "postern-bench-"
 FILES_NEEDED = 12000
-
-
-class Stand:
-    """The servers of all rows, with the large artifact in both caches."""
-
-    def __init__(self, work, options, cleanup):
-        self.work = work
-        self.is_quick = options.quick
-        self.rounds = options.rounds or (1 if options.quick else 5)
-        self.seconds = 1 if options.quick else 3
-        self.profile_directory = options.profile
-        self._others = [0.0, 0.0]  # seconds of others on the server's core, and seconds in which it was measured
-        self.server_core, self.load_core = sorted(os.sched_getaffinity(0))[:2]
-        self.authority = Authority(work, "bench")
-        self.large = Artifact(work, "large", (16 if options.quick else 256) << 20)
-        self.upstream = BenchServer(work, self.authority, [self.large], core=self.load_core, name="upstream")
-        cleanup.callback(self.upstream.stop)
-        self.gateway = BenchGateway(work, self.upstream, self.authority, core=self.server_core)
-        cleanup.callback(self.gateway.stop)
-        self.nginx = Nginx(work, self.upstream, self.authority, core=self.server_core)
-        cleanup.callback(self.nginx.stop)
-        self.bare = BenchServer(work, self.authority, [self.large], core=self.server_core, name="bare",
-                                client_ca=self.authority.device_ca)
-        cleanup.callback(self.bare.stop)
-        self.identities = work / "identities"
-        first = make_identities(self.identities, self.authority, self.gateway, 8 if options.quick else 64)
-        self.gateway.learn_link(self.large, *first)
-        for server in (self.gateway, self.nginx, self.bare):
-            self._fill(server)
-
-    def _fill(self, server):
-        """Has the artifact read once, and compares what arrives with the file."""
-        report = self.load("downloads", server.downloads(self.large), connections=1, seconds=120, once=True,
-                           sha256=True).result(statuses=[200])
-        if report["sha256"] != [self.large.sha256]:
-            raise BenchError(f"{server.name} gives out other bytes than the artifact's")
-
-    def load(self, mode, target, **options):
-        return Load(mode, target, core=self.load_core, identities=self.identities, **options)
-
-    def note_others(self, busy, seconds):
-        """Takes what others were busy for on the server's core during a measurement."""
-        self._others[0] += max(0.0, busy)
-        self._others[1] += seconds
-
-    @property
-    def others_share(self):
-        """Which part of the server's core was not the server's to have."""
-        return self._others[0] / self._others[1] if self._others[1] else 0.0
-
-    @contextlib.contextmanager
-    def profile(self, server):
-        """With --profile, records where the gateway spends its time meanwhile."""
-        if not self.profile_directory or server.name != "gateway":
-            yield
-            return
-        self.profile_directory.mkdir(parents=True, exist_ok=True)
-        out = self.profile_directory / f"{self.row}.{time.monotonic_ns()}.perf"
-        process = subprocess.Popen(["taskset", "-c", str(self.load_core), "perf", "record", "--quiet", "--freq", "997", "-g",
-                                    "--output", str(out), "--pid", str(server.pid)])
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait(timeout=60)
-            say(f"profile: perf report --no-children --input {out}")
 
 
 def describe_machine(stand):
@@ -108,7 +45,7 @@ def describe_machine(stand):
             "cpu": f"{os.cpu_count()} x {cpu}", "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * 4096 / (1 << 30), 1),
             "kernel": f"{platform.system()} {platform.release()}",
             "kernel_tls": pathlib.Path("/proc/net/tls_stat").exists(),
-            "gateway": version_of([tool("postern-gateway"), "--version"]), "nginx": stand.nginx.version,
+            "program": version_of([tool(stand.program), "--version"]), "nginx": stand.nginx.version,
             "openssl": version_of(["openssl", "version"]).split(" (")[0],
             "curl": version_of(["curl", "--version"]).split(" (")[0], "others_share": stand.others_share,
             "rounds": stand.rounds, "quick": stand.is_quick}
@@ -118,16 +55,16 @@ def verdict_text(line):
     return {True: "holds", False: "MISSED", None: ""}[line.verdict]
 
 
-def markdown(machine, lines):
+def markdown(machine, lines, columns):
     text = [f"{machine['when']}, {machine['cpu']}, {machine['memory_gib']} GiB, {machine['kernel']}, "
             f"{'with' if machine['kernel_tls'] else 'without'} kernel TLS, others took {machine['others_share']:.0%} of the server's core.",
-            f"{machine['gateway']}; {machine['nginx']}; {machine['openssl']}; {machine['curl']}. "
+            f"{machine['program']}; {machine['nginx']}; {machine['openssl']}; {machine['curl']}. "
             f"Medians of {machine['rounds']} interleaved rounds (spread).", "",
-            "| row | measure | unit | gateway | nginx | bare loop | curl | ratio | target | |",
-            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+            "| " + " | ".join(["row", "measure", "unit", *columns.values(), "ratio", "target"]) + " | |",
+            "| --- " * (len(columns) + 6) + "|"]
     for line in lines:
         ratio = "" if line.ratio is None else f"{line.ratio:.2f}"
-        cells = [line.row, line.measure, line.unit, *(line.text(server) for server in SERVERS), ratio, line.target,
+        cells = [line.row, line.measure, line.unit, *(line.text(server) for server in columns), ratio, line.target,
                  verdict_text(line)]
         text.append("| " + " | ".join(cells) + " |")
     return "\n".join(text) + "\n"
@@ -140,7 +77,7 @@ def check_machine():
         raise BenchError("this needs two cores: one for the server, one for the load")
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     missing = [name for name in NEEDED if not shutil.which(name, path=path)]
-    missing += [tool(name) for name in ("postern-gateway", "postern-pki", "bench-load", "bench-server")
+    missing += [tool(name) for name in ("postern-cloud", "postern-gateway", "postern-pki", "bench-fleet", "bench-load", "bench-server")
                 if not pathlib.Path(tool(name)).exists()]
     if missing:
         raise BenchError(f"missing: {', '.join(missing)}; testbed/setup/packages and testbed/setup/build bring them")
@@ -152,7 +89,8 @@ def check_machine():
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def run_gateway(options):
+def run(options):
+    make_stand, all_rows, columns = BENCHES[options.command]
     check_machine()
     if options.profile and not shutil.which("perf"):
         raise BenchError("--profile needs perf: apt-get install linux-perf")
@@ -161,13 +99,13 @@ def run_gateway(options):
     directory = pathlib.Path(tempfile.mkdtemp(prefix=NAME, dir=options.work))
     try:
         with contextlib.ExitStack() as cleanup:
-            say("making certificates, devices and artifacts, and filling the caches")
-            stand = Stand(directory, options, cleanup)
-            lines, failures = run_rows(stand, options.only or ROWS)
+            say(make_stand.preparing)
+            stand = make_stand(directory, options, cleanup)
+            lines, failures = run_rows(stand, {name: all_rows[name] for name in options.only or all_rows}, columns)
             machine = describe_machine(stand)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-    text = markdown(machine, lines)
+    text = markdown(machine, lines, columns)
     print(text, end="")
     if options.json:
         options.json.write_text(json.dumps({"machine": machine, "lines": [line.as_json() for line in lines]}, indent=1) + "\n")
@@ -179,21 +117,21 @@ def run_gateway(options):
     return 0 if options.quick or all(line.verdict is not False for line in lines) else 3
 
 
-def run_rows(stand, names):
+def run_rows(stand, chosen, columns):
     """(lines, names of rows that could not be measured): one that fails does not take the others with it."""
     lines, failures = [], []
-    for name in names:
-        say(f"{name}: {ROWS[name].__doc__.strip()}")
+    for name, row in chosen.items():
+        say(f"{name}: {row.__doc__.strip()}")
         stand.row = name
         try:
-            added = ROWS[name](stand)
+            added = row(stand)
         except BenchError as error:
             say(f"    {name}: {error}")
             failures.append(name)
             continue
         lines += added
         for line in added:
-            values = ", ".join(f"{server} {line.text(server)}" for server in SERVERS if server in line.samples)
+            values = ", ".join(f"{server} {line.text(server)}" for server in columns if server in line.samples)
             say(f"    {line.measure}: {values} {line.unit} {verdict_text(line)}".rstrip())
     return lines, failures
 
@@ -201,14 +139,18 @@ def run_rows(stand, names):
 def parse(arguments):
     parser = argparse.ArgumentParser(prog="testbed/bench", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    gateway = commands.add_parser("gateway", help="postern-gateway beside nginx")
-    gateway.add_argument("--quick", action="store_true", help="small, and without a judgement: shows that it runs")
-    gateway.add_argument("--only", metavar="ROW", action="append", choices=ROWS, help=f"of {', '.join(ROWS)}; may be repeated")
-    gateway.add_argument("--rounds", type=int, help="how often each server has its turn (default: 5)")
-    gateway.add_argument("--profile", metavar="DIR", type=pathlib.Path, help="record the gateway with perf, a file for each turn")
-    gateway.add_argument("--json", metavar="FILE", type=pathlib.Path, help="all samples")
-    gateway.add_argument("--markdown", metavar="FILE", type=pathlib.Path, help="the table, which is printed too")
-    gateway.add_argument("--work", metavar="DIR", default="/var/tmp", help="where 3 GiB have room, on a disk (default: /var/tmp)")
+    for name, (stand, all_rows, _) in BENCHES.items():
+        command = commands.add_parser(name, help=f"{stand.program} beside nginx")
+        command.add_argument("--quick", action="store_true", help="small, and without a judgement: shows that it runs")
+        command.add_argument("--only", metavar="ROW", action="append", choices=all_rows,
+                             help=f"of {', '.join(all_rows)}; may be repeated")
+        command.add_argument("--rounds", type=int, help="how often each server has its turn (default: 5)")
+        command.add_argument("--profile", metavar="DIR", type=pathlib.Path,
+                             help=f"record {stand.program} with perf, a file for each turn")
+        command.add_argument("--json", metavar="FILE", type=pathlib.Path, help="all samples")
+        command.add_argument("--markdown", metavar="FILE", type=pathlib.Path, help="the table, which is printed too")
+        command.add_argument("--work", metavar="DIR", default="/var/tmp",
+                             help="where files have room, on a disk (default: /var/tmp)")
     options = parser.parse_args(arguments)
     if options.rounds is not None and options.rounds < 1:
         parser.error("--rounds: at least 1")
@@ -220,7 +162,7 @@ def main():
     # So that servers are stopped and files removed then too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        return run_gateway(options)
+        return run(options)
     except BenchError as error:
         print(f"bench: error: {error}", file=sys.stderr)
         return 1

@@ -103,10 +103,10 @@ class Peak:
 class Load:
     """A run of bench-load, on the core that is not the server's. `node` is the machine of a test bed that it runs on."""
 
-    def __init__(self, mode, target, *, core, identities, connections, seconds, node=None, **options):
+    def __init__(self, mode, target, *, core, connections, seconds, node=None, **options):
         command = [*(node.prefix if node else ()), "taskset", "-c", str(core), tool("bench-load"), mode,
                    "--address", target.address, "--port", str(target.port), "--name", target.name, "--ca", str(target.ca),
-                   "--target", target.path, "--identities", str(identities), "--connections", str(connections),
+                   *(() if "draws" in options else ("--target", target.path)), "--connections", str(connections),
                    "--seconds", str(seconds)]
         for name, value in options.items():
             command += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
@@ -148,7 +148,7 @@ class Target:
 
 
 class Line:
-    """One line of the table: samples of every server, and what is wanted of the gateway."""
+    """One line of the table: samples of every server, and what is wanted of ours."""
 
     def __init__(self, row, measure, unit, *, digits=2, target="", holds=None):
         self.row = row
@@ -167,9 +167,10 @@ class Line:
 
     @property
     def ratio(self):
-        """The gateway's median to the peer's: that of nginx, or of curl."""
+        """Our median to the peer's: that of nginx, or of curl."""
+        ours = next((name for name in ("gateway", "cloud") if name in self.samples), None)
         peer = next((name for name in ("nginx", "curl") if name in self.samples), None)
-        return self.median("gateway") / self.median(peer) if peer and self.median(peer) else None
+        return self.median(ours) / self.median(peer) if ours and peer and self.median(peer) else None
 
     @property
     def verdict(self):

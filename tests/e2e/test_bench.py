@@ -13,6 +13,7 @@ from server_process import BIN, SLOWNESS
 
 BENCH = ROOT / "testbed/benchmarks/bench.py"
 ROWS = ("downloads", "cold", "connects", "requests", "uplink", "slow")
+CLOUD_ROWS = ("polls", "connects", "fleet", "reports", "create")
 
 
 @unittest.skipIf(SLOWNESS > 1, "a program with a sanitizer is not what is measured")
@@ -40,6 +41,17 @@ class BenchTest(unittest.TestCase):
         (volume,) = (line for line in lines if "body bytes" in line["measure"])
         self.assertLessEqual(volume["medians"]["gateway"], 1.01, "not a matter of time")
         self.assertIn("nginx", result["machine"]["nginx"])
+
+    def test_the_cloud_is_measured_with_two_fleets(self):
+        with tempfile.TemporaryDirectory(prefix="postern-test-") as work:
+            out = pathlib.Path(work) / "bench.json"
+            done = self.bench("cloud", "--quick", "--json", str(out))
+            self.assertEqual(done.returncode, 0, done.stderr[-3000:])
+            lines = json.loads(out.read_text())["lines"]
+        self.assertEqual(tuple(dict.fromkeys(line["row"] for line in lines)), CLOUD_ROWS)
+        for line in lines:
+            self.assertIn("cloud", line["samples"], line["measure"])
+            self.assertIn(f"| {line['row']} | {line['measure']} |", done.stdout)
 
     def test_a_row_that_is_not_there_is_wrong_usage(self):
         done = self.bench("gateway", "--only", "lottery")

@@ -598,7 +598,9 @@ class TlsVersionTest(CertificateCase):
             for name in bad:
                 with self.assertRaisesRegex(ssl.SSLError, "(?i)alert_protocol_version|alert protocol version"):
                     self.version(getattr(ssl.TLSVersion, name))
-            self.assertGreaterEqual(self.gateway.metric('postern_gateway_handshakes_total{result="protocol"}'), len(bad))
+            # A handshake is counted when it has ended on the gateway's side, which is after the client has its alert.
+            wait_until(lambda: self.gateway.metric('postern_gateway_handshakes_total{result="protocol"}') >= len(bad),
+                       seconds=10 * SLOWNESS, what="the count of refused handshakes")
 
 
 class RebindingTest(ForeignSiteCase):

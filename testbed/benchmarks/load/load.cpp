@@ -53,14 +53,14 @@ std::string to_json(const Report& report) {
       at_share(report.ends, 0.5), at_share(report.ends, 1), fmt::join(digests, ","));
 }
 
-Load::Load(const Options& options) : options_(options) {
+Load::Load(const Options& options) : options_(options), requests_(options) {
   for (const Identity& identity : options.identities) {
     contexts_.push_back(make_client_context(options.authority, identity.certificate, identity.key));
   }
   for (unsigned i = 0; i < options.connections; ++i) {
     const std::size_t who = i % contexts_.size();
     clients_.push_back(
-        {.session = std::make_unique<Session>(options, *contexts_[who], options.identities[who])});
+        {.session = std::make_unique<Session>(options, requests_, *contexts_[who], options.identities[who])});
   }
 }
 
@@ -177,7 +177,7 @@ void Load::take_answer(Client& client, std::size_t index) {
   ++report_.statuses[client.session->status()];
   report_.latencies.push_back(seconds_between(client.asked, now));
   if (options_.hashes) report_.digests.insert(client.session->digest());
-  if (options_.is_once) {
+  if (options_.is_once || requests_.is_used_up()) {
     report_.ends.push_back(seconds_between(started_, now));
     finish(client);
   } else if (options_.requests_per_second > 0) {

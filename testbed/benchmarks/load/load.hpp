@@ -66,6 +66,7 @@ class Load {
   Report make_report();
 
   const Options& options_;
+  Requests requests_;
   Poller poller_;
   std::vector<SslContext> contexts_;
   std::vector<Client> clients_;

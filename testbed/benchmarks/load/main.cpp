@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
   std::string mode;
   std::string address;
   std::string identities;
+  std::string draws;
   std::uint16_t port = 0;
   double seconds = 0;
   CLI::App program("Puts a load on a server by mTLS, and prints what came of it as JSON.", "bench-load");
@@ -43,8 +44,13 @@ int main(int argc, char** argv) {
   program.add_option("--port", port)->required();
   program.add_option("--name", options.server_name, "Name in its certificate")->required();
   program.add_option("--ca", options.authority, "Authority of its certificate")->required();
-  program.add_option("--identities", identities, "Lines of CERTIFICATE KEY [TOKEN]")->required();
-  program.add_option("--target", options.target, "Path and query of the request")->required();
+  program.add_option("--identities", identities,
+                     "Lines of CERTIFICATE KEY [TOKEN]; else no certificate is shown");
+  auto* target = program.add_option("--target", options.target, "Path and query of the request");
+  program
+      .add_option("--draws", draws, "Lines of METHOD, TARGET, TOKEN, BODY with tabs between, drawn at random")
+      ->excludes(target);
+  program.add_flag("--in-order", options.draws_in_order, "Each of them once, and no more");
   program.add_option("--connections", options.connections)->check(CLI::Range(1, 60000));
   program.add_option("--seconds", seconds, "How long, once all stand; with --once the most it may take")
       ->required();
@@ -61,7 +67,10 @@ int main(int argc, char** argv) {
                    : mode == "connects" ? Mode::connects
                                         : Mode::requests;
     options.server = to_address(address, port);
-    options.identities = read_identities(identities);
+    options.identities = identities.empty() ? std::vector<Identity>(1) : read_identities(identities);
+    if (!draws.empty()) options.draws = read_draws(draws);
+    if (options.draws.empty() && options.target.empty())
+      throw std::runtime_error("--target or --draws is missing");
     options.seconds = std::chrono::duration<double>(seconds);
     raise_file_limit();
     std::cout << to_json(Load(options).run()) << '\n';

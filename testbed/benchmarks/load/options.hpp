@@ -23,6 +23,14 @@ struct Identity {
   std::string token;
 };
 
+/// A request of a file.
+struct Draw {
+  std::string method;
+  std::string target;
+  std::string token;
+  std::string body;
+};
+
 struct Options {
   Mode mode = Mode::downloads;
   sockaddr_in server{};
@@ -30,6 +38,8 @@ struct Options {
   std::string authority;
   std::vector<Identity> identities;  ///< the connections take turns with them
   std::string target;
+  std::vector<Draw> draws;      ///< empty: everyone asks for `target`
+  bool draws_in_order = false;  ///< each once, to the end; else at random, for ever
   unsigned connections = 1;
   std::chrono::duration<double> seconds{
       0};                 ///< once all connections stand; with `is_once` the most it may take

@@ -28,13 +28,8 @@ std::array<char, kReadBytes>& scratch() {
 
 }  // namespace
 
-Session::Session(const Options& options, SSL_CTX& context, const Identity& identity)
-    : options_(options),
-      context_(context),
-      request_(fmt::format(
-          "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: Mender/5.1.0\r\n{}\r\n", options.target,
-          options.server_name,
-          identity.token.empty() ? "" : fmt::format("Authorization: Bearer {}\r\n", identity.token))) {}
+Session::Session(const Options& options, Requests& requests, SSL_CTX& context, const Identity& identity)
+    : options_(options), requests_(requests), context_(context), identity_(identity) {}
 
 void Session::open(Poller& poller, std::uint64_t owner) {
   socket_ = connect_to(options_.server, options_.receive_buffer);
@@ -48,6 +43,7 @@ void Session::open(Poller& poller, std::uint64_t owner) {
 
 void Session::ask() {
   phase_ = Phase::request;
+  request_ = requests_.next(identity_);
   sent_ = 0;
   head_.clear();
   record_head_size_ = record_left_ = 0;

@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 
 #include "testbed/benchmarks/load/options.hpp"
+#include "testbed/benchmarks/load/requests.hpp"
 #include "testbed/benchmarks/wire/head.hpp"
 #include "testbed/benchmarks/wire/socket.hpp"
 #include "testbed/benchmarks/wire/tls.hpp"
@@ -25,7 +26,7 @@ enum class Step {
 
 class Session {
  public:
-  Session(const Options& options, SSL_CTX& context, const Identity& identity);
+  Session(const Options& options, Requests& requests, SSL_CTX& context, const Identity& identity);
 
   /// Begins with a new connection; the request follows by itself. `owner` is its number at the poller.
   void open(Poller& poller, std::uint64_t owner);
@@ -67,7 +68,9 @@ class Session {
   Step fail_with(std::string error);
 
   const Options& options_;
+  Requests& requests_;
   SSL_CTX& context_;
+  const Identity& identity_;
   std::string request_;
   Fd socket_;
   Ssl ssl_;
