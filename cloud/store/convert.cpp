@@ -262,16 +262,16 @@ record::Deployment to_record(const Deployment& deployment) {
 
 Deployment from_record(const record::Deployment& record) {
   Deployment deployment{.ordinal = record.ordinal(),
-          .id = record.id(),
-          .name = record.name(),
-          .artifact_name = record.artifact_name(),
-          .artifact_ids = to_strings(record.artifact_ids()),
-          .force_installation = record.force_installation(),
-          .all_devices = record.all_devices(),
-          .target_count = record.target_count(),
-          .fingerprint = record.fingerprint(),
-          .created = to_time(record.created_ms()),
-          .finished = to_optional_time(record.finished_ms())};
+                        .id = record.id(),
+                        .name = record.name(),
+                        .artifact_name = record.artifact_name(),
+                        .artifact_ids = to_strings(record.artifact_ids()),
+                        .force_installation = record.force_installation(),
+                        .all_devices = record.all_devices(),
+                        .target_count = record.target_count(),
+                        .fingerprint = record.fingerprint(),
+                        .created = to_time(record.created_ms()),
+                        .finished = to_optional_time(record.finished_ms())};
   take_rollout(record.rollout(), deployment);
   return deployment;
 }
