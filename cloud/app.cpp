@@ -28,6 +28,7 @@ App::App(const Machine& machine, std::unique_ptr<Directory> artifacts, Secrets s
       inventory_(store_),
       artifacts_(store_, intake_),
       deployments_(store_, machine.clock, machine.random, machine.log),
+      rollouts_(store_, plane_.polls(), machine.clock, machine.random, machine.log, options_.rollouts),
       server_(machine.network, machine.clock, machine.random, machine.log, machine.executors, route(),
               {.tls = options_.tls ? http::TlsSource([tls = options_.tls] { return tls; }) : nullptr}) {}
 
@@ -43,6 +44,7 @@ http::RequestHandler App::route() {
   inventory_.add_routes(router_, gate_);
   artifacts_.add_routes(router_, gate_);
   deployments_.add_routes(router_, gate_);
+  rollouts_.add_routes(router_, gate_);
   return [this](http::Request& request) { return router_.serve(request); };
 }
 

@@ -11,6 +11,7 @@
 #include "cloud/api/management/gateways.hpp"
 #include "cloud/api/management/inventory.hpp"
 #include "cloud/api/management/settings.hpp"
+#include "cloud/api/management/rollouts.hpp"
 #include "cloud/api/management/useradm.hpp"
 #include "cloud/plane.hpp"
 #include "cloud/secrets.hpp"
@@ -35,6 +36,7 @@ struct AppOptions {
   std::string public_url;  ///< what download links begin with; empty: https:// and where it listens
   std::chrono::seconds link_lifetime = std::chrono::hours(24);
   std::uint64_t free_bytes_min = 0;
+  management::Rollouts::Options rollouts{};
   std::shared_ptr<const TlsServerContext> tls;   ///< null: plain HTTP, for tests
   std::shared_ptr<const GatewayTrust> gateways;  ///< by which `tls` checks clients; null: there are none
   /// How many passwords are checked at once; 0: where requests run, for tests and simulation.
@@ -85,6 +87,7 @@ class App {
   management::InventoryRoutes inventory_;
   management::Artifacts artifacts_;
   management::Deployments deployments_;
+  management::Rollouts rollouts_;
   http::Router router_;
   http::Server server_;
 };

@@ -28,6 +28,7 @@ Result<Config> load_config(const std::string& path, const Environment& environme
   reader.integer("FreeBytesMin", "POSTERN_CLOUD_FREE_BYTES_MIN", &config.free_bytes_min, std::uint64_t{0},
                  std::uint64_t{1} << 44);
   reader.duration("LinkLifetime", "POSTERN_CLOUD_LINK_LIFETIME", &config.link_lifetime, 1s, 7 * 24h);
+  reader.duration("StuckAfter", "POSTERN_CLOUD_STUCK_AFTER", &config.stuck_after, 1min, 366 * 24h);
   reader.duration("StopGrace", "POSTERN_CLOUD_STOP_GRACE", &config.stop_grace, 0s, 1h);
   POSTERN_CHECK(reader.finish(log));
   return config;

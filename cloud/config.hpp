@@ -25,6 +25,8 @@ struct Config {
   std::uint64_t database_bytes_max = 64ULL << 30;  ///< "DatabaseBytesMax": address space for the store
   std::uint64_t free_bytes_min = 256ULL << 20;     ///< "FreeBytesMin": uploads stop when less would stay free
   std::chrono::seconds link_lifetime = std::chrono::hours(24);  ///< "LinkLifetime": of download links
+  /// "StuckAfter": how long a device may be in one status of an update before it counts as stuck
+  std::chrono::seconds stuck_after = std::chrono::hours(24);
   std::chrono::seconds stop_grace =
       std::chrono::seconds(20);  ///< "StopGrace": for requests under way at the end
 };

@@ -97,6 +97,7 @@ Status serve(const Config& config, Log& log) {
           {.public_url = config.url,
            .link_lifetime = config.link_lifetime,
            .free_bytes_min = config.free_bytes_min,
+           .rollouts = {.stuck_after = config.stuck_after},
            .tls = std::move(tls),
            .gateways = std::move(gateways),
            .password_threads = kPasswordThreads});

@@ -108,13 +108,14 @@ Instruction CloudPlane::to_instruction(const std::string& deployment_id, const A
 
 net::awaitable<Result<std::optional<Instruction>>> CloudPlane::next_deployment(Caller caller,
                                                                                rollout::Device device) {
+  const WallTime now = clock_.wall();
+  polls_.note(caller.ordinal, device, now);
   PollOutcome outcome;
   POSTERN_CO_CHECK(co_await store_.read([&](const ReadTx& tx) -> Status {
-    POSTERN_TRY(outcome, inspect_poll(tx, caller.ordinal, device));
+    POSTERN_TRY(outcome, inspect_poll(tx, caller.ordinal, device, now));
     return {};
   }));
   if (outcome.must_store) {
-    const WallTime now = clock_.wall();
     POSTERN_CO_CHECK(co_await store_.transact([&](WriteTx& tx) -> Status {
       POSTERN_TRY(outcome, decide_poll(tx, caller.ordinal, device, now));
       return {};

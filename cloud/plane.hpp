@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cloud/auth/tokens.hpp"
+#include "cloud/deployments/polls.hpp"
 #include "cloud/gateways/registry.hpp"
 #include "cloud/store/store.hpp"
 #include "shared/base/log.hpp"
@@ -32,6 +33,9 @@ class CloudPlane final : public DevicePlane {
   };
   SignedLink sign(std::string_view path) const;
 
+  /// What devices said last.
+  const Polls& polls() const { return polls_; }
+
   /// For a server that knows its address only once it listens. Call it before the first request comes.
   void set_public_url(std::string url) { options_.public_url = std::move(url); }
 
@@ -58,6 +62,7 @@ class CloudPlane final : public DevicePlane {
   Random& random_;
   Log& log_;
   Options options_;
+  Polls polls_;
 };
 
 /// Where a device fetches an artifact of a deployment; signed, see LinkSigner. Ends in the artifact's id.

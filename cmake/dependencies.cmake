@@ -12,4 +12,6 @@ find_package(GTest REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+# Not by pkg-config: its -pthread would not fit the precompiled header.
+find_library(RE2_LIBRARY re2 REQUIRED)
 include(GoogleTest)

@@ -80,7 +80,21 @@ struct CreateOptions {
   bool all_devices = false;  ///< instead of `devices`
   bool force = false;
   std::optional<unsigned> retries;
+  std::string site;  ///< instead of `devices`: those at the site
+  std::vector<std::string>
+      filters;               ///< instead of `devices`: "room=a", "identity/mac=00:11"; all have to hold
+  std::string phases;        ///< as "10%@now,50%@+1h,100%"; the last one takes the rest
+  std::string max_failures;  ///< as "5" or "10%": stops there
+  std::vector<std::string> windows;  ///< as "Mon-Fri 22:00-05:00"
+  unsigned concurrent = 0;           ///< 0: no limit
+  unsigned concurrent_per_site = 0;  ///< 0: no limit
 };
+/// Whether it says more than version 1 of the API takes.
+bool is_planned(const CreateOptions& options);
+/// The plan as version 2 takes it; relative times count from `now`. Errors: invalid.
+Status add_plan(const CreateOptions& options, WallTime now, boost::json::object& body);
+/// Errors: invalid.
+Result<boost::json::array> parse_phases(std::string_view text, WallTime now);
 /// Returns the new deployment's id, whatever the output.
 Text create_deployment(Context& context, CreateOptions options);
 /// The id as the output wants it.
@@ -88,7 +102,12 @@ std::string deployment_created(const Context& context, const std::string& id);
 Text list_deployments(Context& context);
 /// JSON: the deployment with one member more, "devices", as the server lists them.
 Text show_deployment(Context& context, std::string id);
-Text abort_deployment(Context& context, std::string id);
+/// Makes it "aborted", "paused" or "inprogress"; `done` is what the table output says then.
+Text steer_deployment(Context& context, std::string id, std::string status, std::string done);
+/// Devices that do not get on with an update. Of a Postern cloud; other servers do not tell.
+Text stuck_devices(Context& context);
+/// Why a device is not updating. Of a Postern cloud.
+Text why(Context& context, std::string device);
 /// Follows a deployment to its end; a server that is away for a while does not end the watch. The report
 /// fails when a device failed, was cut off by an abort, or was never reached. Errors: exhausted (`timeout`
 /// ran out first).

@@ -122,7 +122,9 @@ std::string head_of(const json::value& deployment) {
   sheet.add("ID", text_member(deployment, "id"));
   sheet.add("Name", text_member(deployment, "name"));
   sheet.add("Artifact", text_member(deployment, "artifact_name"));
-  sheet.add("Status", text_member(deployment, "status"));
+  const std::string state = text_member(member(deployment, "postern"), "state");
+  const bool is_held = state == "paused" || state == "stopped";
+  sheet.add("Status", text_member(deployment, "status") + (is_held ? ", " + state : ""));
   sheet.add("Devices", describe_counts(deployment));
   sheet.add("Created", text_member(deployment, "created"));
   sheet.add("Finished", text_member(deployment, "finished"));
@@ -147,13 +149,15 @@ Text create_deployment(Context& context, CreateOptions options) {
   json::object body{{"name", options.name}, {"artifact_name", options.artifact}};
   if (options.all_devices) {
     body["all_devices"] = true;
-  } else {
+  } else if (!options.devices.empty()) {
     body["devices"] = json::array(options.devices.begin(), options.devices.end());
   }
   if (options.force) body["force_installation"] = true;
   if (options.retries) body["retries"] = *options.retries;
+  POSTERN_CO_CHECK(add_plan(options, context.clock.wall(), body));
+  const std::string_view path = is_planned(options) ? "v2/deployments/deployments" : kDeployments;
   co_return about("deployment of " + printable(options.artifact),
-                  co_await context.api.create(std::string(kDeployments), std::move(body)));
+                  co_await context.api.create(std::string(path), std::move(body)));
 }
 
 std::string deployment_created(const Context& context, const std::string& id) {
@@ -177,14 +181,6 @@ Text show_deployment(Context& context, std::string id) {
   POSTERN_CO_TRY(json::value shown, co_await deployment(context, id));
   std::string head = head_of(shown) + "\n";
   co_return co_await show(context, std::move(shown), std::move(head));
-}
-
-Text abort_deployment(Context& context, std::string id) {
-  const json::value body{{"status", "aborted"}};
-  POSTERN_CO_CHECK(
-      about("deployment " + printable(id), co_await context.api.put(path_of(id) + "/status", body)));
-  if (context.output == Output::json) co_return json_text({{"id", id}, {"status", "aborted"}});
-  co_return fmt::format("aborted {}\n", printable(id));
 }
 
 ReportOrError watch_deployment(Context& context, std::string id, Duration timeout) {

@@ -270,6 +270,33 @@ TEST_F(DeploymentCommandTest, CreateSaysWhatIsWanted) {
                                                      {"retries", 2}}));
 }
 
+TEST_F(DeploymentCommandTest, CreateSaysWhatThePlanIs) {
+  will_answer(201, nullptr, {{"Location", "/api/management/v2/deployments/deployments/x"}});
+  EXPECT_EQ(run(create_deployment(context_, {.name = "n",
+                                             .artifact = "r",
+                                             .filters = {"room=a", "identity/mac=1=2"},
+                                             .phases = "10%@now,5@resume,100%",
+                                             .max_failures = "10%",
+                                             .windows = {"Mon 10:00-11:00"},
+                                             .concurrent = 3})),
+            "x");
+  EXPECT_EQ(json::parse(bodies_.at(0)), json::parse(R"({"name":"n","artifact_name":"r",
+      "phases":[{"batch_size":10},{"postern":{"paused":true,"devices":5}},{}],
+      "postern":{"stop_on":{"percent":10},"windows":["Mon 10:00-11:00"],"concurrent":3,
+                 "filter":[{"scope":"inventory","attribute":"room","type":"$eq","value":"a"},
+                           {"scope":"identity","attribute":"mac","type":"$eq","value":"1=2"}]}})"));
+}
+
+TEST(ParsePhases, TakesTimesThatAreRelativeToNow) {
+  const WallTime now = *from_rfc3339("2026-01-05T12:00:00Z");
+  EXPECT_EQ(parse_phases("10%@+1h,100%@2026-01-06T00:00:00Z", now).value(),
+            json::parse(R"([{"start_ts":"2026-01-05T13:00:00.000Z","batch_size":10},
+                            {"start_ts":"2026-01-06T00:00:00.000Z"}])"));
+  for (const char* text : {"", "0%", "101%", "x", "10%@later", "10%,,5"}) {
+    EXPECT_FALSE(parse_phases(text, now)) << text;
+  }
+}
+
 TEST_F(DeploymentCommandTest, WatchFollowsADeploymentThroughARestartOfTheServer) {
   will_answer(200, deployment("inprogress", {{"success", 0}, {"installing", 2}}));
   will_answer(503, {{"error", "service unavailable"}});

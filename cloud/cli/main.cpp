@@ -78,6 +78,7 @@ class CommandLine {
     declare_token();
     declare_audit();
     declare_completion();
+    declare_why();
   }
 
   int run(int argc, char** argv) {
@@ -229,24 +230,74 @@ class CommandLine {
     create.add_option("--name", options_.create.name, "Name of the deployment")->required();
     create.add_option("--artifact", options_.create.artifact, "Name of the artifact")->required();
     CLI::Option_group& targets = *create.add_option_group("Targets");
-    targets.add_option("--device", options_.create.devices, "Device id; may be given many times")
-        ->type_name("ID");
+    CLI::Option* device =
+        targets.add_option("--device", options_.create.devices, "Device id; may be given many times")
+            ->type_name("ID");
     targets.add_flag("--all", options_.create.all_devices, "All devices that are accepted now");
+    CLI::Option* site =
+        targets.add_option("--site", options_.create.site, "All devices that are at the site when they ask")
+            ->type_name("SITE");
+    CLI::Option* filter = targets
+                              .add_option("--filter", options_.create.filters,
+                                          "All devices that say so when they ask, as room=a or "
+                                          "identity/mac=00:11; may be given many times")
+                              ->type_name("[SCOPE/]NAME=VALUE");
+    device->excludes(site)->excludes(filter);
     targets.require_option(1);
+    declare_plan(create);
     create.add_flag("--force", options_.create.force, "Install even where the artifact is installed already");
     create
         .add_option("--retries", options_.create.retries,
-                    "How often a device may try again; some servers ignore it")
+                    "How often a device that failed may try again; some servers ignore it")
         ->type_name("COUNT");
     create.add_flag("--watch", options_.watch, "Follow it to its end, as `watch` does");
     add_timeout(create, options_.watch_max, "Longest watch, as in 90s or 24h");
     create.footer(
         "Examples:\n"
         "  postern deployment create --name spring --artifact release-1 --all --watch\n"
-        "  postern deployment create --name trial --artifact release-1 --device ID1 --device ID2");
+        "  postern deployment create --name trial --artifact release-1 --device ID1 --device ID2\n"
+        "  postern deployment create --name slow --artifact release-1 --all --phases 10%@now,50%@+1h,100% "
+        "\\\n"
+        "      --max-failures 10% --window 'Mon-Fri 22:00-05:00' --concurrent 50");
     does(create, [this](Program& program) {
       return program.create_deployment(options_.create, options_.watch, duration(options_.watch_max));
     });
+  }
+
+  void declare_plan(CLI::App& create) {
+    create
+        .add_option("--phases", options_.create.phases,
+                    "Batches and when they begin; the last takes the rest")
+        ->type_name("SIZE[%][@now|@+DURATION|@TIME|@resume],...");
+    create.add_option("--max-failures", options_.create.max_failures, "Stop when so many devices failed")
+        ->type_name("COUNT|SHARE%");
+    create.add_option("--window", options_.create.windows, "When updates may begin; may be given many times")
+        ->type_name("DAYS HH:MM-HH:MM");
+    create.add_option("--concurrent", options_.create.concurrent, "Devices that update at once")
+        ->type_name("COUNT")
+        ->check(CLI::Range(1, 100'000'000));
+    create.add_option("--concurrent-per-site", options_.create.concurrent_per_site, "The same at each site")
+        ->type_name("COUNT")
+        ->check(CLI::Range(1, 100'000'000));
+  }
+
+  void declare_steering(const std::string& word, const std::string& help, const char* status,
+                        const char* done) {
+    CLI::App& command = *deployment_->add_subcommand(word, help);
+    command.add_option("ID", options_.id, "Deployment id")->required();
+    command.footer(
+        fmt::format("Example:\n  postern deployment {} 5d0c4f0e-93a5-4c0f-a0f4-2f6b6f0f3a55", word));
+    does(command, [this, status, done](Program& program) {
+      return program.print(
+          [&](Context& context) { return steer_deployment(context, options_.id, status, done); });
+    });
+  }
+
+  void declare_why() {
+    CLI::App& command = *app_.add_subcommand("why", "Say why a device is not updating");
+    command.add_option("DEVICE", options_.id, "Device id")->required();
+    command.footer("Example:\n  postern why 0a31c2d4-5b7e-4c11-9d7a-0e4f6b1c2d3e");
+    prints(command, [](Context& c, const Options& o) { return why(c, o.id); });
   }
 
   void declare_deployment() {
@@ -269,11 +320,13 @@ class CommandLine {
           },
           kDeploymentFailed);
     });
-    CLI::App& abort =
-        *deployment_->add_subcommand("abort", "End a deployment for all devices that are not done");
-    abort.add_option("ID", options_.id, "Deployment id")->required();
-    abort.footer("Example:\n  postern deployment abort 5d0c4f0e-93a5-4c0f-a0f4-2f6b6f0f3a55");
-    prints(abort, [](Context& c, const Options& o) { return abort_deployment(c, o.id); });
+    declare_steering("pause", "Let no further device begin", "paused", "paused");
+    declare_steering("resume", "Go on with a deployment that is paused, stopped or waits for its next phase",
+                     "inprogress", "resumed");
+    declare_steering("abort", "End a deployment for all devices that are not done", "aborted", "aborted");
+    CLI::App& stuck = *deployment_->add_subcommand("stuck", "List devices that do not get on with an update");
+    stuck.footer("Example:\n  postern deployment stuck");
+    prints(stuck, [](Context& c, const Options&) { return stuck_devices(c); });
   }
 
   /// A command that needs the user's own password.

@@ -1,11 +1,13 @@
 // Deployments, and what each device has made of them.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "shared/base/clock.hpp"
+#include "shared/rollout/plan.hpp"
 #include "shared/rollout/select.hpp"
 
 namespace postern::cloud {
@@ -23,6 +25,22 @@ struct Deployment {
   std::string fingerprint;
   WallTime created;
   std::optional<WallTime> finished;
+
+  rollout::Plan plan;
+  rollout::RunState state = rollout::RunState::running;
+  std::optional<WallTime> state_since;  ///< when an operator or failures changed it last
+  /// Instead of a list of devices: those that are at the site, or that the filter matches, when they ask.
+  std::string site;
+  std::string filter_id;
+  std::string filter_json;  ///< its terms as they were at creation
+  /// A device that says nothing for so long in the middle of the update is stuck; 0: as configured.
+  std::chrono::seconds stuck_after{0};
+  std::uint32_t initial_count = 0;  ///< devices that were meant at creation
+
+  /// Its devices are not known before they ask.
+  bool is_dynamic() const { return !site.empty() || !filter_json.empty(); }
+  /// After so many devices there is nobody left; 0: never.
+  std::uint32_t device_limit() const;
 };
 
 /// What changes with every report, apart from the record that does not.
@@ -30,6 +48,9 @@ struct DeploymentCounts {
   rollout::Statistics statistics;
   std::uint32_t device_count = 0;  ///< devices that have asked for the deployment
   std::uint64_t total_size_bytes = 0;
+  std::uint32_t running = 0;  ///< devices that update now, without those that wait for another attempt
+  std::map<std::string, std::uint32_t> running_at;  ///< the same by site, where the plan has a cap per site
+  rollout::Outcomes outcomes;                       ///< since an operator resumed it last
 };
 
 /// One device in one deployment; made when the device is first given the deployment.
@@ -42,6 +63,10 @@ struct DeviceDeployment {
   std::optional<WallTime> started;
   std::optional<WallTime> finished;
   bool has_log = false;
+  std::uint32_t failed_attempts = 0;
+  std::string site;                 ///< where it began; empty where nobody counts by site
+  std::optional<WallTime> changed;  ///< when it began or reported another status last
+  bool is_hidden = false;           ///< an operator deleted it from the device's history
 };
 
 struct DeploymentFilter {

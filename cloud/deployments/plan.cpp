@@ -1,6 +1,9 @@
 #include "cloud/deployments/plan.hpp"
 
+#include <algorithm>
 #include <set>
+
+#include "cloud/deployments/situation.hpp"
 
 #include "shared/base/bytes.hpp"
 
@@ -20,6 +23,8 @@ std::string fingerprint_of(const DeploymentOrder& order) {
   add(order.artifact_name);
   add(order.all_devices ? "all" : "listed");
   add(order.force_installation ? "forced" : "");
+  if (!order.site.empty()) add("site:" + order.site);
+  if (!order.filter_json.empty()) add("filter:" + order.filter_json);
   if (!order.all_devices) {
     for (const std::string& id : order.device_ids) add(id);
   }
@@ -36,14 +41,39 @@ Result<std::vector<std::uint32_t>> targets_of(WriteTx& tx, const DeploymentOrder
   return std::vector<std::uint32_t>(targets.begin(), targets.end());
 }
 
+/// The accepted devices that a deployment without a list means now.
+Result<std::uint32_t> count_meant(const ReadTx& tx, const Deployment& deployment) {
+  POSTERN_TRY(const auto accepted, tx.devices().accepted());
+  std::uint32_t count = 0;
+  for (const std::uint32_t ordinal : accepted) {
+    POSTERN_TRY(const bool is_meant, is_meant_now(tx, deployment, ordinal));
+    count += is_meant ? 1 : 0;
+  }
+  return count;
+}
+
 }  // namespace
 
 Status create_deployment(WriteTx& tx, const DeploymentOrder& order, const std::string& id, WallTime now) {
   POSTERN_TRY(const auto release, tx.artifacts().release(order.artifact_name));
   if (release.empty()) return rejected(Reason::unprocessable, "No artifact for the deployment");
-  POSTERN_TRY(const auto targets, targets_of(tx, order));
-  if (targets.empty()) return invalid("No devices for the deployment");
   Deployment deployment;
+  deployment.site = order.site;
+  deployment.filter_id = order.filter_id;
+  deployment.filter_json = order.filter_json;
+  std::vector<std::uint32_t> targets;
+  if (deployment.is_dynamic()) {
+    POSTERN_TRY(deployment.initial_count, count_meant(tx, deployment));
+  } else {
+    POSTERN_TRY(targets, targets_of(tx, order));
+    deployment.initial_count = static_cast<std::uint32_t>(targets.size());
+  }
+  // Devices of a deployment without a list may come later, except where they have to be divided.
+  if (deployment.initial_count == 0 && (!deployment.is_dynamic() || !order.plan.phases.empty())) {
+    return invalid("No devices for the deployment");
+  }
+  deployment.plan = order.plan;
+  POSTERN_CHECK(size_phases(deployment.plan.phases, deployment.initial_count));
   deployment.fingerprint = fingerprint_of(order);
   POSTERN_TRY(const auto open, tx.deployments().open());
   if (std::ranges::find(open, deployment.fingerprint, &Deployment::fingerprint) != open.end()) {
@@ -57,32 +87,13 @@ Status create_deployment(WriteTx& tx, const DeploymentOrder& order, const std::s
   deployment.force_installation = order.force_installation;
   deployment.all_devices = order.all_devices;
   deployment.target_count = static_cast<std::uint32_t>(targets.size());
+  deployment.stuck_after = order.stuck_after;
   deployment.created = now;
   POSTERN_CHECK(tx.change_deployments().add(deployment, targets));
   DeploymentCounts counts;
   counts.statistics.set(rollout::DeviceStatus::pending, deployment.target_count);
-  return tx.change_deployments().put_counts(deployment.ordinal, counts);
-}
-
-Status abort_deployment(WriteTx& tx, std::string_view id, WallTime now) {
-  POSTERN_TRY(auto deployment, tx.deployments().find(id));
-  if (!deployment || deployment->finished) {
-    return rejected(Reason::unprocessable, "Deployment already finished");
-  }
-  POSTERN_TRY(DeploymentCounts counts, tx.deployments().counts(deployment->ordinal));
-  // Devices in it that are not done become aborted; targets that never asked are counted nowhere
-  // (management-api 4.8).
-  const std::uint32_t ended = counts.statistics.finals();
-  const std::uint32_t busy = counts.device_count > ended ? counts.device_count - ended : 0;
-  for (std::size_t i = 0; i < rollout::kDeviceStatusCount; ++i) {
-    const auto status = static_cast<rollout::DeviceStatus>(i);
-    if (rollout::is_active(status)) counts.statistics.set(status, 0);
-  }
-  counts.statistics.set(rollout::DeviceStatus::aborted,
-                        counts.statistics.count(rollout::DeviceStatus::aborted) + busy);
-  deployment->finished = now;
-  POSTERN_CHECK(tx.change_deployments().put(*deployment));
-  return tx.change_deployments().put_counts(deployment->ordinal, counts);
+  POSTERN_CHECK(tx.change_deployments().put_counts(deployment.ordinal, counts));
+  return audit(tx, "create", order.actor, deployment, now);
 }
 
 Status join_open_deployments(WriteTx& tx, const Artifact& artifact) {

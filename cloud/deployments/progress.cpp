@@ -2,70 +2,12 @@
 
 #include <algorithm>
 
+#include "cloud/deployments/situation.hpp"
+
 namespace postern::cloud {
 namespace {
 
 using rollout::DeviceStatus;
-
-rollout::ArtifactChoice to_choice(const Artifact& artifact) {
-  return {.id = artifact.id,
-          .name = artifact.name,
-          .device_types = artifact.device_types,
-          .depends = artifact.depends,
-          .size_bytes = artifact.size_bytes,
-          .is_servable = true};
-}
-
-Result<rollout::Candidate> to_candidate(const ReadTx& tx, const Deployment& deployment,
-                                        std::uint32_t device) {
-  rollout::Candidate candidate;
-  candidate.deployment_id = deployment.id;
-  candidate.order = deployment.ordinal;
-  candidate.is_finished = deployment.finished.has_value();
-  candidate.force_installation = deployment.force_installation;
-  POSTERN_TRY(candidate.is_target, tx.deployments().is_target(deployment.ordinal, device));
-  if (!candidate.is_target) return candidate;
-  POSTERN_TRY(const auto existing, tx.deployments().find_device(deployment.ordinal, device));
-  if (existing) {
-    candidate.device_deployment = existing->state;
-    candidate.device_deployment->status = effective_status(deployment, *existing);
-  }
-  for (const std::string& id : deployment.artifact_ids) {
-    POSTERN_TRY(const auto artifact, tx.artifacts().find(id));
-    if (artifact) candidate.artifacts.push_back(to_choice(*artifact));
-  }
-  return candidate;
-}
-
-struct Situation {
-  std::vector<rollout::Candidate> candidates;
-  std::uint64_t last_finished = 0;
-};
-
-/// Everything that rollout::select needs to know about one device.
-Result<Situation> situation_of(const ReadTx& tx, std::uint32_t device) {
-  Situation situation;
-  POSTERN_TRY(const DeviceProgress progress, tx.devices().progress(device));
-  situation.last_finished = progress.last_finished;
-  POSTERN_TRY(const auto open, tx.deployments().open());
-  for (const Deployment& deployment : open) {
-    POSTERN_TRY(auto candidate, to_candidate(tx, deployment, device));
-    situation.candidates.push_back(std::move(candidate));
-  }
-  const auto is_listed = [&](std::uint64_t order) {
-    return std::ranges::find(situation.candidates, order, &rollout::Candidate::order) !=
-           situation.candidates.end();
-  };
-  if (progress.active_deployment != 0 && !is_listed(progress.active_deployment)) {
-    // Finished meanwhile: aborted, which ended it for this device too.
-    POSTERN_TRY(const auto deployment, tx.deployments().find_by_ordinal(progress.active_deployment));
-    if (!deployment)
-      return corrupt(fmt::format("deployment {} of device {} is gone", progress.active_deployment, device));
-    POSTERN_TRY(auto candidate, to_candidate(tx, *deployment, device));
-    situation.candidates.push_back(std::move(candidate));
-  }
-  return situation;
-}
 
 template <class... F>
 struct Overloaded : F... {
@@ -79,25 +21,28 @@ struct Consequence {
   bool is_new = false;
   bool assigns_artifact = false;
   std::optional<DeviceStatus> status;
+  bool is_retry = false;
 };
 
 Consequence consequence_of(const rollout::Decision& decision) {
   return std::visit(
-      Overloaded{[](const rollout::Nothing&) { return Consequence{}; },
-                 [](const rollout::Offer& offer) {
-                   return Consequence{
-                       offer.deployment_id, offer.artifact_id, offer.is_new, offer.assigns_artifact, {}};
-                 },
-                 [](const rollout::AlreadyInstalled& installed) {
-                   return Consequence{installed.deployment_id, installed.artifact_id, installed.is_new,
-                                      installed.assigns_artifact, DeviceStatus::already_installed};
-                 },
-                 [](const rollout::NoArtifact& none) {
-                   return Consequence{none.deployment_id, "", none.is_new, false, DeviceStatus::noartifact};
-                 },
-                 [](const rollout::Conflict& conflicting) {
-                   return Consequence{conflicting.deployment_id, "", false, false, DeviceStatus::failure};
-                 }},
+      Overloaded{
+          [](const rollout::Nothing&) { return Consequence{}; },
+          [](const rollout::Offer& offer) {
+            return Consequence{
+                offer.deployment_id, offer.artifact_id, offer.is_new, offer.assigns_artifact, {},
+                offer.is_retry};
+          },
+          [](const rollout::AlreadyInstalled& installed) {
+            return Consequence{installed.deployment_id,    installed.artifact_id,           installed.is_new,
+                               installed.assigns_artifact, DeviceStatus::already_installed, false};
+          },
+          [](const rollout::NoArtifact& none) {
+            return Consequence{none.deployment_id, "", none.is_new, false, DeviceStatus::noartifact, false};
+          },
+          [](const rollout::Conflict& conflicting) {
+            return Consequence{conflicting.deployment_id, "", false, false, DeviceStatus::failure, false};
+          }},
       decision);
 }
 
@@ -114,6 +59,47 @@ Result<DeviceDeployment> require_record(const ReadTx& tx, const Deployment& depl
   return *std::move(record);
 }
 
+/// The device begins its update, for the first time or again.
+Status begin(const ReadTx& tx, const Deployment& deployment, DeploymentCounts& counts,
+             DeviceDeployment& record, WallTime now) {
+  ++counts.running;
+  record.state.waits_for_retry = false;
+  record.changed = now;
+  if (deployment.plan.concurrent_per_site == 0) return {};
+  POSTERN_TRY(record.site, site_of(tx, record.device));
+  ++counts.running_at[record.site];
+  return {};
+}
+
+/// The device no longer updates; the opposite of begin().
+void leave(const Deployment& deployment, DeploymentCounts& counts, const DeviceDeployment& record) {
+  if (counts.running > 0) --counts.running;
+  if (deployment.plan.concurrent_per_site == 0) return;
+  const auto at_site = counts.running_at.find(record.site);
+  if (at_site != counts.running_at.end() && --at_site->second == 0) counts.running_at.erase(at_site);
+}
+
+/// What one more outcome means for the deployment: its rule may stop it, and it ends with its last device.
+Status take_outcome(WriteTx& tx, Deployment& deployment, DeploymentCounts& counts, DeviceStatus outcome,
+                    WallTime now) {
+  bool has_changed = false;
+  if (outcome == DeviceStatus::success || outcome == DeviceStatus::failure) {
+    const rollout::StopRule& rule = deployment.plan.stop;
+    counts.outcomes.add(rule, outcome == DeviceStatus::failure, now);
+    if (deployment.state != rollout::RunState::stopped && must_stop(rule, counts.outcomes, now)) {
+      deployment.state = rollout::RunState::stopped;
+      deployment.state_since = now;
+      has_changed = true;
+    }
+  }
+  const std::uint32_t limit = deployment.device_limit();
+  if (limit > 0 && counts.statistics.finals() >= limit && !deployment.finished) {
+    deployment.finished = now;
+    has_changed = true;
+  }
+  return has_changed ? tx.change_deployments().put(deployment) : Status{};
+}
+
 /// Moves one record to `status` and everything that hangs on it: the counts, the device's progress, and the
 /// deployment's end when this was its last device.
 Status move_to(WriteTx& tx, Deployment& deployment, DeploymentCounts& counts, DeviceDeployment& record,
@@ -121,18 +107,27 @@ Status move_to(WriteTx& tx, Deployment& deployment, DeploymentCounts& counts, De
   if (record.state.status == status) return {};
   counts.statistics.move(record.state.status, status);
   record.state.status = status;
+  record.changed = now;
   if (!record.started) record.started = now;
   if (rollout::is_active(status)) return {};
   record.finished = now;
+  if (!record.state.waits_for_retry) leave(deployment, counts, record);
+  record.state.waits_for_retry = false;
   POSTERN_TRY(DeviceProgress progress, tx.devices().progress(record.device));
   if (progress.active_deployment == deployment.ordinal) progress.active_deployment = 0;
   progress.last_finished = std::max(progress.last_finished, deployment.ordinal);
   POSTERN_CHECK(tx.change_devices().put_progress(record.device, progress));
-  if (counts.statistics.finals() >= deployment.target_count && !deployment.finished) {
-    deployment.finished = now;
-    POSTERN_CHECK(tx.change_deployments().put(deployment));
-  }
-  return {};
+  return take_outcome(tx, deployment, counts, status, now);
+}
+
+/// The attempt failed, and there is another one: the device asks for it like for a new deployment.
+void wait_for_retry(const Deployment& deployment, DeploymentCounts& counts, DeviceDeployment& record,
+                    WallTime now) {
+  leave(deployment, counts, record);
+  counts.statistics.move(record.state.status, DeviceStatus::pending);
+  record.state.status = DeviceStatus::pending;
+  record.state.waits_for_retry = true;
+  record.changed = now;
 }
 
 Status apply(WriteTx& tx, std::uint32_t device, const rollout::Device& report, const Consequence& consequence,
@@ -144,10 +139,12 @@ Status apply(WriteTx& tx, std::uint32_t device, const rollout::Device& report, c
       DeviceDeployment{.device = device, .deployment = deployment.ordinal, .created = deployment.created});
   if (consequence.is_new) {
     ++counts.device_count;
+    if (deployment.is_dynamic()) counts.statistics.add(DeviceStatus::pending);
     POSTERN_TRY(DeviceProgress progress, tx.devices().progress(device));
     progress.active_deployment = deployment.ordinal;
     POSTERN_CHECK(tx.change_devices().put_progress(device, progress));
   }
+  if (consequence.is_new || consequence.is_retry) POSTERN_CHECK(begin(tx, deployment, counts, record, now));
   if (!record.state.request) record.state.request = report;
   if (consequence.assigns_artifact) {
     record.state.artifact_id = consequence.artifact_id;
@@ -175,14 +172,16 @@ DeviceStatus effective_status(const Deployment& deployment, const DeviceDeployme
   return deployment.finished && rollout::is_active(stored) ? DeviceStatus::aborted : stored;
 }
 
-Result<PollOutcome> inspect_poll(const ReadTx& tx, std::uint32_t device, const rollout::Device& report) {
-  POSTERN_TRY(const Situation situation, situation_of(tx, device));
+Result<PollOutcome> inspect_poll(const ReadTx& tx, std::uint32_t device, const rollout::Device& report,
+                                 WallTime now) {
+  POSTERN_TRY(const Situation situation, situation_of(tx, device, now));
   const auto selection =
       rollout::select({.device = report, .last_finished = situation.last_finished}, situation.candidates, {});
   PollOutcome outcome{.decision = selection.decision};
   const Consequence consequence = consequence_of(selection.decision);
   if (consequence.deployment_id.empty()) return outcome;
-  outcome.must_store = consequence.is_new || consequence.assigns_artifact || consequence.status.has_value();
+  outcome.must_store = consequence.is_new || consequence.is_retry || consequence.assigns_artifact ||
+                       consequence.status.has_value();
   if (std::holds_alternative<rollout::Offer>(selection.decision)) {
     if (!outcome.must_store) {
       POSTERN_TRY(outcome.must_store, lacks_request(tx, consequence.deployment_id, device));
@@ -194,7 +193,7 @@ Result<PollOutcome> inspect_poll(const ReadTx& tx, std::uint32_t device, const r
 
 Result<PollOutcome> decide_poll(WriteTx& tx, std::uint32_t device, const rollout::Device& report,
                                 WallTime now) {
-  POSTERN_TRY(PollOutcome outcome, inspect_poll(tx, device, report));
+  POSTERN_TRY(PollOutcome outcome, inspect_poll(tx, device, report, now));
   if (outcome.must_store) POSTERN_CHECK(apply(tx, device, report, consequence_of(outcome.decision), now));
   return outcome;
 }
@@ -215,6 +214,8 @@ Result<rollout::ReportEffect> inspect_report(const ReadTx& tx, std::string_view 
     case rollout::ReportEffect::unchanged:
       break;
   }
+  // Said twice: the attempt that it is about has ended.
+  if (record.state.waits_for_retry) return rollout::ReportEffect::unchanged;
   return effect;
 }
 
@@ -226,7 +227,12 @@ Status take_report(WriteTx& tx, std::string_view deployment_id, std::uint32_t de
   POSTERN_TRY(DeviceDeployment record, require_record(tx, deployment, device));
   POSTERN_TRY(DeploymentCounts counts, tx.deployments().counts(deployment.ordinal));
   if (!substate.empty()) record.substate = substate;
-  POSTERN_CHECK(move_to(tx, deployment, counts, record, status, now));
+  if (status == DeviceStatus::failure) ++record.failed_attempts;
+  if (status == DeviceStatus::failure && may_retry(deployment.plan, record.failed_attempts)) {
+    wait_for_retry(deployment, counts, record, now);
+  } else {
+    POSTERN_CHECK(move_to(tx, deployment, counts, record, status, now));
+  }
   POSTERN_CHECK(tx.change_deployments().put_device(record));
   return tx.change_deployments().put_counts(deployment.ordinal, counts);
 }

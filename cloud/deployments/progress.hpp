@@ -14,7 +14,8 @@ struct PollOutcome {
 };
 
 /// Decides a poll without storing anything.
-Result<PollOutcome> inspect_poll(const ReadTx& tx, std::uint32_t device, const rollout::Device& report);
+Result<PollOutcome> inspect_poll(const ReadTx& tx, std::uint32_t device, const rollout::Device& report,
+                                 WallTime now);
 /// Decides a poll and stores what follows from it.
 Result<PollOutcome> decide_poll(WriteTx& tx, std::uint32_t device, const rollout::Device& report,
                                 WallTime now);

@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include "cloud/store/convert_rollout.hpp"
 #include "shared/http/answer.hpp"
 
 namespace postern::cloud {
@@ -255,21 +256,24 @@ record::Deployment to_record(const Deployment& deployment) {
   record.set_fingerprint(deployment.fingerprint);
   record.set_created_ms(to_ms(deployment.created));
   record.set_finished_ms(to_ms(deployment.finished));
+  put_rollout(deployment, *record.mutable_rollout());
   return record;
 }
 
 Deployment from_record(const record::Deployment& record) {
-  return {.ordinal = record.ordinal(),
-          .id = record.id(),
-          .name = record.name(),
-          .artifact_name = record.artifact_name(),
-          .artifact_ids = to_strings(record.artifact_ids()),
-          .force_installation = record.force_installation(),
-          .all_devices = record.all_devices(),
-          .target_count = record.target_count(),
-          .fingerprint = record.fingerprint(),
-          .created = to_time(record.created_ms()),
-          .finished = to_optional_time(record.finished_ms())};
+  Deployment deployment{.ordinal = record.ordinal(),
+                        .id = record.id(),
+                        .name = record.name(),
+                        .artifact_name = record.artifact_name(),
+                        .artifact_ids = to_strings(record.artifact_ids()),
+                        .force_installation = record.force_installation(),
+                        .all_devices = record.all_devices(),
+                        .target_count = record.target_count(),
+                        .fingerprint = record.fingerprint(),
+                        .created = to_time(record.created_ms()),
+                        .finished = to_optional_time(record.finished_ms())};
+  take_rollout(record.rollout(), deployment);
+  return deployment;
 }
 
 record::DeploymentCounts to_record(const DeploymentCounts& counts) {
@@ -279,6 +283,7 @@ record::DeploymentCounts to_record(const DeploymentCounts& counts) {
   }
   record.set_device_count(counts.device_count);
   record.set_total_size_bytes(counts.total_size_bytes);
+  put_rollout(counts, *record.mutable_rollout());
   return record;
 }
 
@@ -290,6 +295,7 @@ DeploymentCounts from_record(const record::DeploymentCounts& record) {
   }
   counts.device_count = record.device_count();
   counts.total_size_bytes = record.total_size_bytes();
+  take_rollout(record.rollout(), counts);
   return counts;
 }
 
@@ -309,6 +315,11 @@ record::DeviceDeployment to_record(const DeviceDeployment& device_deployment) {
   record.set_started_ms(to_ms(device_deployment.started));
   record.set_finished_ms(to_ms(device_deployment.finished));
   record.set_has_log(device_deployment.has_log);
+  record.set_failed_attempts(device_deployment.failed_attempts);
+  record.set_waits_for_retry(state.waits_for_retry);
+  record.set_site(device_deployment.site);
+  record.set_changed_ms(to_ms(device_deployment.changed));
+  record.set_is_hidden(device_deployment.is_hidden);
   return record;
 }
 
@@ -331,6 +342,11 @@ DeviceDeployment from_record(const record::DeviceDeployment& record, std::uint32
   result.started = to_optional_time(record.started_ms());
   result.finished = to_optional_time(record.finished_ms());
   result.has_log = record.has_log();
+  result.failed_attempts = record.failed_attempts();
+  result.state.waits_for_retry = record.waits_for_retry();
+  result.site = record.site();
+  result.changed = to_optional_time(record.changed_ms());
+  result.is_hidden = record.is_hidden();
   return result;
 }
 

@@ -55,21 +55,12 @@ const Candidate* choose(std::span<const Candidate* const> ordered, std::uint64_t
   return next != ordered.end() ? *next : nullptr;
 }
 
-bool fits(const ArtifactChoice& artifact, const Device& device) {
-  return std::ranges::find(artifact.device_types, device.device_type) != artifact.device_types.end();
+bool waits_for_retry(const Candidate& candidate) {
+  return is_active_for_device(candidate) && candidate.device_deployment->waits_for_retry;
 }
 
-/// The smallest that fits. The id decides between equals, so that everyone who decides picks the same.
-const ArtifactChoice* smallest_fitting(const Candidate& candidate, const Device& device) {
-  const ArtifactChoice* best = nullptr;
-  for (const ArtifactChoice& artifact : candidate.artifacts) {
-    if (!fits(artifact, device)) continue;
-    if (best == nullptr ||
-        std::tie(artifact.size_bytes, artifact.id) < std::tie(best->size_bytes, best->id)) {
-      best = &artifact;
-    }
-  }
-  return best;
+bool fits(const ArtifactChoice& artifact, const Device& device) {
+  return std::ranges::find(artifact.device_types, device.device_type) != artifact.device_types.end();
 }
 
 /// What forbids one more update to begin.
@@ -81,7 +72,7 @@ std::optional<Reason> over_budget(const Budget& budget) {
 }
 
 Outcome offer_unless_over_budget(Offer offer, const Budget& budget) {
-  const auto forbidden = offer.is_new ? over_budget(budget) : std::nullopt;
+  const auto forbidden = offer.is_new || offer.is_retry ? over_budget(budget) : std::nullopt;
   if (forbidden) return {Nothing{*forbidden, std::move(offer.deployment_id)}, *forbidden};
   return {std::move(offer), Reason::offered};
 }
@@ -94,7 +85,13 @@ Outcome decide(const Candidate& candidate, const Device& device, const Budget& b
   if (record && record->request && *record->request != device) {
     return {Conflict{id}, Reason::conflicting_request};
   }
-  if (candidate.is_configuration) return offer_unless_over_budget(Offer{id, "", is_new, false}, budget);
+  const bool is_retry = waits_for_retry(candidate);
+  if (candidate.hold && (is_new || is_retry)) {
+    return {Nothing{candidate.hold->reason, id}, candidate.hold->reason};
+  }
+  if (candidate.is_configuration) {
+    return offer_unless_over_budget(Offer{id, "", is_new, false, is_retry}, budget);
+  }
 
   const bool is_assigned = record && record->artifact_id;
   const ArtifactChoice* artifact = nullptr;
@@ -114,7 +111,12 @@ Outcome decide(const Candidate& candidate, const Device& device, const Budget& b
     return {AlreadyInstalled{id, artifact->id, is_new, !is_assigned}, Reason::already_installed};
   }
   if (!artifact->is_servable) return {Nothing{Reason::not_servable, id}, Reason::not_servable};
-  return offer_unless_over_budget(Offer{id, artifact->id, is_new, !is_assigned}, budget);
+  return offer_unless_over_budget(Offer{id, artifact->id, is_new, !is_assigned, is_retry}, budget);
+}
+
+std::string until(const Candidate& candidate, std::string_view otherwise) {
+  const bool is_known = candidate.hold && candidate.hold->until;
+  return is_known ? "at " + to_rfc3339(*candidate.hold->until) : std::string(otherwise);
 }
 
 std::string describe(Reason reason, const Candidate& candidate, const Device& device) {
@@ -166,6 +168,23 @@ std::string describe(Reason reason, const Candidate& candidate, const Device& de
       return fmt::format(
           "The deployment has reached its limit of {} devices; a new deployment reaches the device.",
           candidate.max_devices);
+    case Reason::paused:
+      return "The deployment is paused; the device gets it when an operator resumes it.";
+    case Reason::stopped_by_failures:
+      return "The deployment has stopped because too many devices failed; the device gets it when an "
+             "operator "
+             "resumes it.";
+    case Reason::phase_not_begun:
+      return fmt::format("The phases that have begun are full; the next one begins {}.",
+                         until(candidate,
+                               "when an operator resumes the deployment, or when the devices "
+                               "before it have finished"));
+    case Reason::window_closed:
+      return fmt::format("The maintenance window is closed; it opens {}.", until(candidate, "later"));
+    case Reason::no_concurrent_at_site:
+      return "As many devices of its site as allowed are updating now; the device gets the deployment when "
+             "one "
+             "of them has finished.";
     case Reason::behind_another:
       return "Another deployment comes first; the device gets this one at a poll after that one has ended.";
     case Reason::no_deployment:
@@ -206,12 +225,50 @@ std::string_view to_string(Reason reason) {
       return "older-than-last-finished";
     case Reason::device_limit_reached:
       return "device-limit-reached";
+    case Reason::paused:
+      return "paused";
+    case Reason::stopped_by_failures:
+      return "stopped-by-failures";
+    case Reason::phase_not_begun:
+      return "phase-not-begun";
+    case Reason::window_closed:
+      return "window-closed";
+    case Reason::no_concurrent_at_site:
+      return "no-concurrent-at-site";
     case Reason::behind_another:
       return "behind-another";
     case Reason::no_deployment:
       return "no-deployment";
   }
   return "unknown";
+}
+
+/// The smallest that fits. The id decides between equals, so that everyone who decides picks the same.
+const ArtifactChoice* smallest_fitting(const Candidate& candidate, const Device& device) {
+  const ArtifactChoice* best = nullptr;
+  for (const ArtifactChoice& artifact : candidate.artifacts) {
+    if (!fits(artifact, device)) continue;
+    if (best == nullptr ||
+        std::tie(artifact.size_bytes, artifact.id) < std::tie(best->size_bytes, best->id)) {
+      best = &artifact;
+    }
+  }
+  return best;
+}
+
+std::vector<std::string> unmet_depends(const ArtifactChoice& artifact, const Device& device) {
+  std::vector<std::string> unmet;
+  for (const auto& [name, values] : artifact.depends) {
+    const auto provided = device.provides.find(name);
+    const std::string value = name == "device_type"               ? device.device_type
+                              : name == "artifact_name"           ? device.artifact_name
+                              : provided != device.provides.end() ? provided->second
+                                                                  : "";
+    if (std::ranges::find(values, value) != values.end()) continue;
+    unmet.push_back(fmt::format("{} is one of {}; the device says {}", name, fmt::join(values, ", "),
+                                value.empty() ? "nothing" : value));
+  }
+  return unmet;
 }
 
 Selection select(const Query& query, std::span<const Candidate> candidates, const Budget& budget,

@@ -10,6 +10,8 @@
 #include <variant>
 #include <vector>
 
+#include "shared/rollout/plan.hpp"
+#include "shared/rollout/reason.hpp"
 #include "shared/rollout/status.hpp"
 
 namespace postern::rollout {
@@ -40,6 +42,8 @@ struct DeviceDeployment {
   DeviceStatus status = DeviceStatus::pending;
   std::optional<Device> request;           ///< what the device said first; absent until its first poll
   std::optional<std::string> artifact_id;  ///< assigned for good
+  /// It failed and has attempts left: the next one begins when the deployment's plan lets it.
+  bool waits_for_retry = false;
 };
 
 /// A deployment as seen from one device.
@@ -55,6 +59,7 @@ struct Candidate {
   std::uint32_t device_deployment_count = 0;
   std::optional<DeviceDeployment> device_deployment;  ///< the device's record, when there is one
   std::vector<ArtifactChoice> artifacts;
+  std::optional<Hold> hold;  ///< what the deployment's plan says against a beginning now
 };
 
 /// What may still be spent; nothing means unlimited. The caller has subtracted what is running already, and
@@ -65,33 +70,13 @@ struct Budget {
   std::optional<std::uint32_t> failures;
 };
 
-enum class Reason : unsigned char {
-  offered,                    ///< the device gets this deployment
-  already_installed,          ///< the device reports the deployment's artifact name
-  no_compatible_artifact,     ///< no artifact for the device's type
-  conflicting_request,        ///< the device now reports other data than when the deployment began
-  not_servable,               ///< the artifact's bytes are not there yet, or not verified
-  assigned_artifact_missing,  ///< the artifact assigned earlier is no longer part of the deployment
-  no_starts_left,             ///< budget
-  no_concurrent_left,         ///< budget
-  no_failures_left,           ///< budget
-  ended_for_device,           ///< the device has a final status in it
-  finished,                   ///< the deployment is over
-  not_targeted,               ///< the device is not on its list
-  older_than_last_finished,   ///< created before the last deployment that the device finished
-  device_limit_reached,       ///< max_devices
-  behind_another,             ///< another deployment comes first
-  no_deployment,              ///< of the whole answer: none of the deployments is for this device now
-};
-
-std::string_view to_string(Reason reason);
-
 /// 200: give the device this artifact.
 struct Offer {
   std::string deployment_id;
   std::string artifact_id;        ///< empty for a configuration deployment
   bool is_new = false;            ///< make the device deployment (pending); takes from the budget
   bool assigns_artifact = false;  ///< store `artifact_id` in it
+  bool is_retry = false;          ///< another attempt begins; takes from the budget
 
   bool operator==(const Offer&) const = default;
 };
@@ -148,6 +133,12 @@ struct Query {
 };
 
 enum class Explain : bool { no, yes };
+
+/// What the artifact depends on and the device does not provide, as "name is one of a, b; the device says c".
+/// The device refuses such an artifact itself.
+std::vector<std::string> unmet_depends(const ArtifactChoice& artifact, const Device& device);
+/// The artifact that the device would be assigned; null: none fits.
+const ArtifactChoice* smallest_fitting(const Candidate& candidate, const Device& device);
 
 /// Decides one poll (device-protocol 2.4). `candidates` come in any order and hold at least every deployment
 /// in which the device has an active record, and every unfinished one that has the device on its list. Does

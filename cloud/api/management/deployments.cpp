@@ -1,10 +1,12 @@
 #include "cloud/api/management/deployments.hpp"
 
 #include <charconv>
+#include <map>
 
 #include <boost/json.hpp>
 
-#include "cloud/api/management/artifacts.hpp"
+#include "cloud/api/management/deployment_json.hpp"
+#include "cloud/api/management/deployment_order.hpp"
 #include "cloud/api/management/paging.hpp"
 #include "cloud/deployments/plan.hpp"
 #include "cloud/deployments/progress.hpp"
@@ -18,93 +20,7 @@ namespace json = boost::json;
 using rollout::DeviceStatus;
 
 constexpr std::string_view kDeployments = "/api/management/v1/deployments/deployments";
-/// Room for a list of about 200,000 devices.
-constexpr std::size_t kOrderBytesMax = 8 << 20;
 constexpr std::size_t kBodyBytesMax = 64 << 10;
-constexpr std::size_t kNameCharactersMax = 256;
-constexpr std::size_t kArtifactNameCharactersMax = 4096;
-
-Error refusal(std::string_view what) {
-  return invalid(fmt::format("Validating request body: {}", what));
-}
-
-Result<bool> flag_member(const json::object& object, std::string_view name) {
-  const json::value* value = object.if_contains(name);
-  if (value == nullptr || value->is_null()) return false;
-  if (!value->is_bool()) return refusal(fmt::format("{} is not a boolean", name));
-  return value->get_bool();
-}
-
-Status check_name(std::string_view field, const std::string& name, std::size_t characters_max) {
-  if (name.empty()) return refusal(fmt::format("{}: cannot be blank.", field));
-  if (name.size() <= characters_max) return {};
-  return refusal(fmt::format("{}: the length must be between 1 and {}.", field, characters_max));
-}
-
-Result<std::vector<std::string>> devices_member(const json::object& object) {
-  const json::value* value = object.if_contains("devices");
-  if (value == nullptr || value->is_null()) return std::vector<std::string>{};
-  if (!value->is_array()) return refusal("devices: must be an array of device ids");
-  std::vector<std::string> ids;
-  for (const json::value& id : value->get_array()) {
-    if (!id.is_string() || id.get_string().empty() || id.get_string().size() > kNameCharactersMax) {
-      return refusal("devices: must be an array of device ids");
-    }
-    ids.emplace_back(id.get_string());
-  }
-  return ids;
-}
-
-/// Members that belong to later features are taken and ignored, as the reference server does
-/// (management-api 4.7).
-Result<DeploymentOrder> decode_order(const json::value& body) {
-  const json::object* object = body.if_object();
-  if (object == nullptr) return refusal("not a JSON object");
-  DeploymentOrder order;
-  POSTERN_TRY(order.name, http::string_member(*object, "name"));
-  POSTERN_TRY(order.artifact_name, http::string_member(*object, "artifact_name"));
-  POSTERN_TRY(order.device_ids, devices_member(*object));
-  POSTERN_TRY(order.all_devices, flag_member(*object, "all_devices"));
-  POSTERN_TRY(order.force_installation, flag_member(*object, "force_installation"));
-  POSTERN_CHECK(check_name("name", order.name, kNameCharactersMax));
-  POSTERN_CHECK(check_name("artifact_name", order.artifact_name, kArtifactNameCharactersMax));
-  if (order.all_devices && !order.device_ids.empty()) {
-    return refusal("list of devices provided togheter with all_devices flag");
-  }
-  if (!order.all_devices && order.device_ids.empty()) {
-    return refusal("Invalid deployments definition: provide list of devices or set all_devices flag");
-  }
-  return order;
-}
-
-json::object to_json(const rollout::Statistics& statistics) {
-  json::object counts;
-  for (std::size_t i = 0; i < rollout::kDeviceStatusCount; ++i) {
-    const auto status = static_cast<DeviceStatus>(i);
-    counts[rollout::to_string(status)] = statistics.count(status);
-  }
-  return counts;
-}
-
-json::object to_json(const Deployment& deployment, const DeploymentCounts& counts) {
-  const auto status =
-      counts.statistics.deployment_status(deployment.target_count, deployment.finished.has_value());
-  json::object object{
-      {"id", deployment.id},
-      {"name", deployment.name},
-      {"artifact_name", deployment.artifact_name},
-      {"created", to_rfc3339(deployment.created)},
-      {"status", rollout::to_string(status)},
-      {"device_count", counts.device_count},
-      {"max_devices", deployment.target_count},
-      {"artifacts", json::array(deployment.artifact_ids.begin(), deployment.artifact_ids.end())},
-      {"type", "software"},
-      {"statistics", {{"status", to_json(counts.statistics)}, {"total_size", counts.total_size_bytes}}}};
-  if (deployment.finished) object["finished"] = to_rfc3339(*deployment.finished);
-  if (deployment.force_installation) object["force_installation"] = true;
-  return object;
-}
-
 Result<Deployment> require(const ReadTx& tx, std::string_view id, std::string_view otherwise) {
   POSTERN_TRY(auto deployment, tx.deployments().find(id));
   if (!deployment) return not_found(std::string(otherwise));
@@ -143,14 +59,6 @@ Result<DeploymentFilter> parse_filter(const http::QueryParameters& query) {
   return filter;
 }
 
-/// A device deployment as others see it.
-struct DeviceRow {
-  std::string device_id;
-  DeviceDeployment record;
-  DeviceStatus status;
-  std::optional<Artifact> artifact;
-};
-
 Result<std::vector<DeviceRow>> device_rows(const ReadTx& tx, const Deployment& deployment) {
   POSTERN_TRY(auto records, tx.deployments().devices_of(deployment.ordinal));
   std::map<std::string, std::optional<Artifact>> artifacts;
@@ -177,36 +85,6 @@ Result<std::vector<DeviceRow>> device_rows(const ReadTx& tx, const Deployment& d
   return rows;
 }
 
-Result<json::object> to_json(const DeviceRow& row, const Deployment& deployment) {
-  const DeviceDeployment& record = row.record;
-  json::object object{{"id", row.device_id},
-                      {"status", rollout::to_string(row.status)},
-                      {"created", to_rfc3339(record.created)},
-                      {"log", record.has_log}};
-  if (!record.substate.empty()) object["substate"] = record.substate;
-  if (record.started) object["started"] = to_rfc3339(*record.started);
-  const bool is_cut_short = rollout::is_final(row.status) && !record.finished;
-  const auto finished = is_cut_short ? deployment.finished : record.finished;
-  if (finished) object["finished"] = to_rfc3339(*finished);
-  if (!row.artifact) return object;
-  POSTERN_TRY(object["image"], management::to_json(*row.artifact));
-  return object;
-}
-
-/// `status` may also be one of three words that stand for several.
-Result<std::function<bool(DeviceStatus)>> parse_device_filter(const http::QueryParameters& query) {
-  const auto word = http::find_parameter(query, "status").value_or("");
-  if (word.empty()) return [](DeviceStatus) { return true; };
-  if (word == "active") return [](DeviceStatus status) { return rollout::is_active(status); };
-  if (word == "finished") return [](DeviceStatus status) { return rollout::is_final(status); };
-  if (word == "pause") {
-    return [](DeviceStatus status) { return rollout::to_string(status).starts_with("pause_"); };
-  }
-  const auto wanted = rollout::parse_device_status(word);
-  if (!wanted) return invalid(fmt::format("unknown status {}", word));
-  return [wanted](DeviceStatus status) { return status == *wanted; };
-}
-
 }  // namespace
 
 void Deployments::add_routes(http::Router& router, Gate& gate) {
@@ -215,23 +93,29 @@ void Deployments::add_routes(http::Router& router, Gate& gate) {
     gate.add(router, method, path, *this, handler);
   };
   const std::string deployments(kDeployments);
-  add("POST", deployments, &Deployments::create);
+  router.add("POST", deployments, gate.for_users([this](http::Request& request, const Session& session) {
+    return create(request, session);
+  }));
   add("GET", deployments, &Deployments::list);
   add("GET", deployments + "/{id}", &Deployments::show);
   add("GET", deployments + "/{id}/statistics", &Deployments::statistics);
-  add("PUT", deployments + "/{id}/status", &Deployments::abort);
+  router.add("PUT", deployments + "/{id}/status",
+             gate.for_users(
+                 [this](http::Request& request, const Session& session) { return steer(request, session); }));
   add("GET", deployments + "/{id}/devices", &Deployments::devices);
   add("GET", deployments + "/{id}/devices/list", &Deployments::devices_page);
   add("GET", deployments + "/{id}/device_list", &Deployments::targets);
   add("GET", deployments + "/{id}/devices/{device}/log", &Deployments::log_of);
 }
 
-Deployments::Answer Deployments::create(http::Request& request) {
+Deployments::Answer Deployments::create(http::Request& request, const Session& session) {
   POSTERN_CO_TRY(const json::value body, co_await http::read_json(request, kOrderBytesMax));
-  POSTERN_CO_TRY(const DeploymentOrder order, decode_order(body));
+  POSTERN_CO_TRY(DeploymentOrder order, decode_order(body));
   const std::string id = random_.uuid();
-  POSTERN_CO_CHECK(co_await store_.transact(
-      [&, now = clock_.wall()](WriteTx& tx) { return create_deployment(tx, order, id, now); }));
+  POSTERN_CO_CHECK(co_await store_.transact([&, now = clock_.wall()](WriteTx& tx) -> Status {
+    POSTERN_TRY(order.actor, actor_of(tx, session));
+    return create_deployment(tx, order, id, now);
+  }));
   log_.info("deployment.created",
             {{"deployment", id}, {"name", order.name}, {"artifact", order.artifact_name}});
   http::Response answer = http::Response::empty(201);
@@ -283,19 +167,26 @@ Deployments::Answer Deployments::statistics(http::Request& request) {
   co_return http::json_answer(200, body);
 }
 
-Deployments::Answer Deployments::abort(http::Request& request) {
+Deployments::Answer Deployments::steer(http::Request& request, const Session& session) {
   POSTERN_CO_TRY(const json::value body, co_await http::read_json(request, kBodyBytesMax));
   const json::object* object = body.if_object();
   if (object == nullptr) co_return invalid("failed to decode request body: not a JSON object");
   POSTERN_CO_TRY(const std::string word, http::string_member(*object, "status"));
-  if (!rollout::parse_device_status(word)) {
+  // "paused" and "inprogress" are ours; Mender's clients never send them.
+  const auto change = word == "aborted"      ? &abort_deployment
+                      : word == "paused"     ? &pause_deployment
+                      : word == "inprogress" ? &resume_deployment
+                                             : nullptr;
+  if (change == nullptr && !rollout::parse_device_status(word)) {
     co_return invalid(fmt::format("invalid status for device '{}'", word.substr(0, 64)));
   }
-  if (word != "aborted") co_return invalid("Unexpected deployment status");
+  if (change == nullptr) co_return invalid("Unexpected deployment status");
   const std::string& id = request.parameter("id");
-  POSTERN_CO_CHECK(co_await store_.transact(
-      [&, now = clock_.wall()](WriteTx& tx) { return abort_deployment(tx, id, now); }));
-  log_.info("deployment.aborted", {{"deployment", id}});
+  POSTERN_CO_CHECK(co_await store_.transact([&, now = clock_.wall()](WriteTx& tx) -> Status {
+    POSTERN_TRY(const AuditEntry::Actor actor, actor_of(tx, session));
+    return change(tx, id, actor, now);
+  }));
+  log_.info(fmt::format("deployment.{}", word == "inprogress" ? "resumed" : word), {{"deployment", id}});
   co_return http::Response::empty(204);
 }
 

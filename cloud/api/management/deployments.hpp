@@ -15,11 +15,12 @@ class Deployments {
 
  private:
   using Answer = net::awaitable<Result<http::Response>>;
-  Answer create(http::Request& request);
+  Answer create(http::Request& request, const Session& session);
   Answer list(http::Request& request);
   Answer show(http::Request& request);
   Answer statistics(http::Request& request);
-  Answer abort(http::Request& request);
+  /// Aborts, pauses or resumes.
+  Answer steer(http::Request& request, const Session& session);
   Answer devices(http::Request& request);
   Answer devices_page(http::Request& request);
   Answer targets(http::Request& request);
