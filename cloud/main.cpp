@@ -8,6 +8,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "cloud/app.hpp"
+#include "cloud/backup/backup.hpp"
 #include "cloud/config.hpp"
 #include "shared/async/run.hpp"
 #include "shared/async/service.hpp"
@@ -28,10 +29,23 @@ Every key of the configuration file has an environment variable too: "Listen" is
 "DataDirectory" is POSTERN_CLOUD_DATA_DIRECTORY, and so on. Flags win over both.
 Exit status: 0 after an orderly end, 1 when something failed, 2 for wrong usage.)";
 
+constexpr const char* kBackupFooter =
+    R"(Run it as the server's user. What the server has acknowledged before the start is in the backup; what comes
+later is there whole or not at all. Artifacts are hard links where that is possible: copy the backup to
+another disk. It holds the server's secrets, so nobody else may read it.
+Example:
+  postern-cloud backup /var/backups/postern-cloud/$(date +%F) --config /etc/postern/postern-cloud.json)";
+constexpr const char* kRestoreFooter =
+    R"(Run it as the server's user, while the server does not run. A restore that was cut off is begun anew by the
+same command; until then the server does not start.
+Example:
+  postern-cloud restore /var/backups/postern-cloud/2026-05-01 --data /var/lib/postern-cloud)";
+
 struct CommandLine {
   std::string config_path;
   std::string data, listen, certificate, key, url, gateway_ca, gateway_crl;
   std::string user_name, password, user_id, tenant_id;
+  std::string backup;
 };
 
 Result<Config> configure(const CommandLine& line, Log& log) {
@@ -72,6 +86,7 @@ Result<std::shared_ptr<const TlsServerContext>> load_tls(const Config& config,
 
 Status serve(const Config& config, Log& log) {
   POSTERN_CHECK(check_complete(config));
+  POSTERN_CHECK(check_whole(config.data_directory));
   POSTERN_TRY(const Endpoint listen_at, Endpoint::parse(config.listen));
   SystemClock clock;
   POSTERN_TRY(auto gateways, load_gateways(config, clock, log));
@@ -122,6 +137,7 @@ Result<T> with_accounts(const Config& config, Log& log,
   if (config.data_directory.empty()) return invalid("DataDirectory is missing: give --data or --config");
   SystemClock clock;
   SystemRandom random;
+  POSTERN_CHECK(check_whole(config.data_directory));
   POSTERN_CHECK(open_directory(config.data_directory));
   net::io_context context;
   Pool pool(1);
@@ -154,6 +170,39 @@ int set_password(const Config& config, const CommandLine& line, Log& log) {
     return accounts.set_password(line.user_name, password_of(line));
   });
   return done ? 0 : fail(done.error());
+}
+
+/// Prints what a backup, or what was restored from one, holds.
+int report(const Result<BackupContent>& content, std::string_view what) {
+  if (!content) return fail(content.error());
+  std::cout << fmt::format("{}: {} records, {} artifacts, {} bytes; all of it was checked\n", what,
+                           content->records, content->artifacts, content->size_bytes);
+  return 0;
+}
+
+int make_backup(const Config& config, const CommandLine& line, Log& log) {
+  if (config.data_directory.empty()) {
+    return fail(invalid("DataDirectory is missing: give --data or --config"));
+  }
+  SystemClock clock;
+  return report(back_up({.data_directory = config.data_directory,
+                         .target = line.backup,
+                         .database_bytes_max = config.database_bytes_max,
+                         .version = POSTERN_VERSION},
+                        clock, log),
+                fmt::format("Backup {}", line.backup));
+}
+
+int restore_backup(const Config& config, const CommandLine& line, Log& log) {
+  if (config.data_directory.empty()) {
+    return fail(invalid("DataDirectory is missing: give --data or --config"));
+  }
+  SystemClock clock;
+  return report(restore({.backup = line.backup,
+                         .data_directory = config.data_directory,
+                         .database_bytes_max = config.database_bytes_max},
+                        clock, log),
+                fmt::format("Restored {}", config.data_directory));
 }
 
 void add_flags(CLI::App& command, CommandLine& line) {
@@ -198,6 +247,16 @@ int main(int argc, char** argv) {
       "set-password", "Set a user's password and end its tokens; the server must not be running");
   add_flags(*reset, line);
   add_user_options(*reset, line);
+  CLI::App* backup =
+      program.add_subcommand("backup", "Copy all that lasts to a new directory, also while the server runs");
+  add_flags(*backup, line);
+  backup->add_option("DIR", line.backup, "Where to; must not exist yet, or be empty")->required();
+  backup->footer(kBackupFooter);
+  CLI::App* restore_command =
+      program.add_subcommand("restore", "Put a backup into an empty data directory, and check every record");
+  add_flags(*restore_command, line);
+  restore_command->add_option("DIR", line.backup, "The backup")->required();
+  restore_command->footer(kRestoreFooter);
   try {
     program.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -208,9 +267,12 @@ int main(int argc, char** argv) {
   auto log = make_stderr_log(LogLevel::warn, LogFormat::logfmt);
   const auto config = configure(line, *log);
   if (!config) return fail(config.error());
-  log = make_stderr_log(*create || *reset ? LogLevel::warn : config->log_level, config->log_format);
+  log = make_stderr_log(program.get_subcommands().empty() ? config->log_level : LogLevel::warn,
+                        config->log_format);
   if (*create) return create_user(*config, line, *log);
   if (*reset) return set_password(*config, line, *log);
+  if (*backup) return make_backup(*config, line, *log);
+  if (*restore_command) return restore_backup(*config, line, *log);
   const auto served = serve(*config, *log);
   return served ? 0 : fail(served.error());
 }
