@@ -13,7 +13,10 @@ App::App(const Machine& machine, std::unique_ptr<Directory> artifacts, Secrets s
       plane_(store_, registry_, device_tokens_, links_, machine.clock, machine.random, machine.log,
              {.public_url = options_.public_url, .link_lifetime = options_.link_lifetime}),
       accounts_(store_, user_tokens_, machine.pool, machine.clock, machine.random, machine.log),
-      intake_(store_, blobs_, machine.pool, machine.clock, machine.random, machine.log),
+      intake_(store_, blobs_, machine.pool, machine.clock, machine.random, machine.log,
+              {.storage_bytes_max = options_.storage_bytes_max, .verify_keys = options_.verify_keys}),
+      removal_(store_, blobs_, machine.pool, machine.clock, machine.log),
+      generator_(intake_, blobs_, machine.pool, machine.clock, machine.random),
       device_routes_(plane_, machine.log),
       download_route_(store_, blobs_, links_, registry_, machine.pool, machine.clock, machine.log),
       gateway_routes_(store_, registry_, plane_, machine.clock, machine.random, machine.log),
@@ -22,7 +25,10 @@ App::App(const Machine& machine, std::unique_ptr<Directory> artifacts, Secrets s
       devauth_(store_, machine.clock, machine.random, machine.log),
       gateways_(store_, registry_),
       inventory_(store_),
-      artifacts_(store_, intake_),
+      artifacts_({store_, blobs_, intake_, removal_, plane_, machine.pool, machine.clock},
+                 options_.storage_bytes_max),
+      generate_(generator_),
+      releases_(store_, removal_, machine.clock),
       deployments_(store_, machine.clock, machine.random, machine.log),
       server_(machine.network, machine.clock, machine.random, machine.log, machine.executors, route(),
               {.tls = options_.tls ? http::TlsSource([tls = options_.tls] { return tls; }) : nullptr}) {}
@@ -36,6 +42,8 @@ http::RequestHandler App::route() {
   gateways_.add_routes(router_, gate_);
   inventory_.add_routes(router_, gate_);
   artifacts_.add_routes(router_, gate_);
+  generate_.add_routes(router_, gate_);
+  releases_.add_routes(router_, gate_);
   deployments_.add_routes(router_, gate_);
   return [this](http::Request& request) { return router_.serve(request); };
 }

@@ -30,7 +30,8 @@ class CloudPlane final : public DevicePlane {
     std::string uri;
     WallTime expires;
   };
-  SignedLink sign(std::string_view path) const;
+  SignedLink sign(std::string_view path) const { return sign(path, options_.link_lifetime); }
+  SignedLink sign(std::string_view path, std::chrono::seconds lifetime) const;
 
   /// For a server that knows its address only once it listens. Call it before the first request comes.
   void set_public_url(std::string url) { options_.public_url = std::move(url); }

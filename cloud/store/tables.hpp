@@ -47,6 +47,10 @@ inline constexpr Table kUserNames{"user_names"};    ///< name -> id
 inline constexpr Table kUserTokens{"user_tokens"};  ///< user id, token id -> record.UserToken
 inline constexpr Table kAuditLog{"audit_log"};      ///< milliseconds, number -> record.AuditEntry
 
+// Releases
+inline constexpr Table kReleaseLabels{"release_labels"};  ///< long name -> record.ReleaseLabels
+inline constexpr Table kStorageUse{"storage_use"};        ///< nothing -> record.StorageUse
+
 inline constexpr std::array kTables{
     kCounters,        kDevices,           kDeviceIds,           kDeviceIdOf,
     kDevicesByStatus, kDeviceIdentities,  kDeviceProgress,      kDeviceTokens,
@@ -54,6 +58,7 @@ inline constexpr std::array kTables{
     kDeployments,     kDeploymentIds,     kOpenDeployments,     kDeploymentCounts,
     kTargets,         kDeviceDeployments, kDeploymentsOfDevice, kDeviceLogs,
     kUsers,           kUserNames,         kUserTokens,          kDevicesByGateway,
-    kGateways,        kGatewayIds,        kGatewayNames,        kAuditLog};
+    kGateways,        kGatewayIds,        kGatewayNames,        kAuditLog,
+    kReleaseLabels,   kStorageUse};
 
 }  // namespace postern::cloud

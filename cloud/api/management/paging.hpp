@@ -16,6 +16,9 @@ struct Page {
 /// Reads `page` and `per_page`. Errors: invalid.
 Result<Page> parse_page(const http::QueryParameters& query);
 
+/// The same where junk counts as the default (management-api 4.4).
+Page parse_page_leniently(const http::QueryParameters& query);
+
 /// Adds a Link field for each relation that exists; `last` only where the total is known.
 void add_links(http::Response& answer, const http::Request& request, const http::QueryParameters& query,
                const Page& page, bool has_next, std::optional<std::size_t> total);
