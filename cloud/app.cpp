@@ -15,7 +15,10 @@ App::App(const Machine& machine, std::unique_ptr<Directory> artifacts, Secrets s
       password_pool_(options_.password_threads),
       accounts_(store_, user_tokens_, password_pool_, machine.clock, machine.random, machine.log,
                 options_.password_cost),
-      intake_(store_, blobs_, machine.pool, machine.clock, machine.random, machine.log),
+      intake_(store_, blobs_, machine.pool, machine.clock, machine.random, machine.log,
+              {.storage_bytes_max = options_.storage_bytes_max, .verify_keys = options_.verify_keys}),
+      removal_(store_, blobs_, machine.pool, machine.clock, machine.log),
+      generator_(intake_, blobs_, machine.pool, machine.clock, machine.random),
       device_routes_(plane_, machine.log),
       download_route_(store_, blobs_, links_, registry_, machine.pool, machine.clock, machine.log),
       gateway_routes_(store_, registry_, plane_, machine.clock, machine.random, machine.log),
@@ -26,7 +29,10 @@ App::App(const Machine& machine, std::unique_ptr<Directory> artifacts, Secrets s
       devauth_(store_, machine.clock, machine.random, machine.log),
       gateways_(store_, registry_),
       inventory_(store_),
-      artifacts_(store_, intake_),
+      artifacts_({store_, blobs_, intake_, removal_, plane_, machine.pool, machine.clock},
+                 options_.storage_bytes_max),
+      generate_(generator_),
+      releases_(store_, removal_, machine.clock),
       deployments_(store_, machine.clock, machine.random, machine.log),
       rollouts_(store_, plane_.polls(), machine.clock, machine.random, machine.log, options_.rollouts),
       server_(machine.network, machine.clock, machine.random, machine.log, machine.executors, route(),
@@ -43,6 +49,8 @@ http::RequestHandler App::route() {
   gateways_.add_routes(router_, gate_);
   inventory_.add_routes(router_, gate_);
   artifacts_.add_routes(router_, gate_);
+  generate_.add_routes(router_, gate_);
+  releases_.add_routes(router_, gate_);
   deployments_.add_routes(router_, gate_);
   rollouts_.add_routes(router_, gate_);
   return [this](http::Request& request) { return router_.serve(request); };

@@ -9,9 +9,11 @@
 #include "cloud/api/management/deployments.hpp"
 #include "cloud/api/management/devauth.hpp"
 #include "cloud/api/management/gateways.hpp"
+#include "cloud/api/management/generate.hpp"
 #include "cloud/api/management/inventory.hpp"
 #include "cloud/api/management/settings.hpp"
 #include "cloud/api/management/rollouts.hpp"
+#include "cloud/api/management/releases.hpp"
 #include "cloud/api/management/useradm.hpp"
 #include "cloud/plane.hpp"
 #include "cloud/secrets.hpp"
@@ -37,6 +39,9 @@ struct AppOptions {
   std::chrono::seconds link_lifetime = std::chrono::hours(24);
   std::uint64_t free_bytes_min = 0;
   management::Rollouts::Options rollouts{};
+  std::uint64_t storage_bytes_max = 0;  ///< of all artifacts together; 0: no limit
+  std::shared_ptr<const std::vector<PublicKey>>
+      verify_keys;                               ///< that sign artifacts; null: none has to be signed
   std::shared_ptr<const TlsServerContext> tls;   ///< null: plain HTTP, for tests
   std::shared_ptr<const GatewayTrust> gateways;  ///< by which `tls` checks clients; null: there are none
   /// How many passwords are checked at once; 0: where requests run, for tests and simulation.
@@ -74,6 +79,8 @@ class App {
   Pool password_pool_;
   Accounts accounts_;
   ArtifactIntake intake_;
+  ArtifactRemoval removal_;
+  ArtifactGenerator generator_;
 
   device_api::Server device_routes_;
   DownloadRoute download_route_;
@@ -86,6 +93,8 @@ class App {
   management::Gateways gateways_;
   management::InventoryRoutes inventory_;
   management::Artifacts artifacts_;
+  management::Generate generate_;
+  management::Releases releases_;
   management::Deployments deployments_;
   management::Rollouts rollouts_;
   http::Router router_;

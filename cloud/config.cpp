@@ -19,6 +19,9 @@ Result<Config> load_config(const std::string& path, const Environment& environme
   reader.string("Key", "POSTERN_CLOUD_KEY", &config.key);
   reader.string("GatewayCA", "POSTERN_CLOUD_GATEWAY_CA", &config.gateway_ca);
   reader.string("GatewayCRL", "POSTERN_CLOUD_GATEWAY_CRL", &config.gateway_crl);
+  reader.strings("ArtifactVerifyKeys", "POSTERN_CLOUD_ARTIFACT_VERIFY_KEYS", &config.artifact_verify_keys);
+  reader.integer("StorageBytesMax", "POSTERN_CLOUD_STORAGE_BYTES_MAX", &config.storage_bytes_max,
+                 std::uint64_t{0}, std::uint64_t{1} << 50);
   reader.string("URL", "POSTERN_CLOUD_URL", &config.url);
   read_log_settings(reader, "", "POSTERN_CLOUD_", &config.log_level, &config.log_format);
   reader.integer("Threads", "POSTERN_CLOUD_THREADS", &config.threads, 0U, 256U);

@@ -16,12 +16,15 @@ struct Config {
   std::string key;                        ///< "Key": PEM file
   /// "GatewayCA": PEM file of the certificates that sign those of gateways; empty: there are no gateways
   std::string gateway_ca;
-  std::string gateway_crl;              ///< "GatewayCRL": PEM file of their revocation lists; may be empty
-  std::string url;                      ///< "URL": how devices reach this server; empty: https://<listen>
-  LogLevel log_level = LogLevel::info;  ///< "LogLevel": debug, info, warn, error
-  LogFormat log_format = LogFormat::logfmt;        ///< "LogFormat": logfmt, json
-  unsigned threads = 0;                            ///< "Threads": 0 is one per core
-  unsigned pool_threads = 4;                       ///< "PoolThreads": for work that blocks
+  std::string gateway_crl;  ///< "GatewayCRL": PEM file of their revocation lists; may be empty
+  std::string url;          ///< "URL": how devices reach this server; empty: https://<listen>
+  /// "ArtifactVerifyKeys": PEM files of public keys; with any, an artifact has to be signed by one of them
+  std::vector<std::string> artifact_verify_keys;
+  std::uint64_t storage_bytes_max = 0;       ///< "StorageBytesMax": of all artifacts together; 0: no limit
+  LogLevel log_level = LogLevel::info;       ///< "LogLevel": debug, info, warn, error
+  LogFormat log_format = LogFormat::logfmt;  ///< "LogFormat": logfmt, json
+  unsigned threads = 0;                      ///< "Threads": 0 is one per core
+  unsigned pool_threads = 4;                 ///< "PoolThreads": for work that blocks
   std::uint64_t database_bytes_max = 64ULL << 30;  ///< "DatabaseBytesMax": address space for the store
   std::uint64_t free_bytes_min = 256ULL << 20;     ///< "FreeBytesMin": uploads stop when less would stay free
   std::chrono::seconds link_lifetime = std::chrono::hours(24);  ///< "LinkLifetime": of download links

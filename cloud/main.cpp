@@ -101,6 +101,7 @@ Status serve(const Config& config, Log& log) {
               open_database(config.data_directory + "/database", config.database_bytes_max, clock, log));
   POSTERN_TRY(Secrets secrets, load_secrets(config.data_directory + "/secrets", random));
   POSTERN_TRY(auto artifacts, open_directory(config.data_directory + "/artifacts"));
+  POSTERN_TRY(auto verify_keys, load_verify_keys(config.artifact_verify_keys));
   App app({.network = network,
            .clock = clock,
            .random = random,
@@ -113,6 +114,8 @@ Status serve(const Config& config, Log& log) {
            .link_lifetime = config.link_lifetime,
            .free_bytes_min = config.free_bytes_min,
            .rollouts = {.stuck_after = config.stuck_after},
+           .storage_bytes_max = config.storage_bytes_max,
+           .verify_keys = std::move(verify_keys),
            .tls = std::move(tls),
            .gateways = std::move(gateways),
            .password_threads = kPasswordThreads});

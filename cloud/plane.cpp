@@ -91,8 +91,8 @@ void CloudPlane::log_move(std::string_view device_id, const Place& from, const P
                              {"gateway", to.gateway_name}});
 }
 
-CloudPlane::SignedLink CloudPlane::sign(std::string_view path) const {
-  const WallTime expires = clock_.wall() + options_.link_lifetime;
+CloudPlane::SignedLink CloudPlane::sign(std::string_view path, std::chrono::seconds lifetime) const {
+  const WallTime expires = clock_.wall() + lifetime;
   return {.uri = options_.public_url + links_.sign(path, expires), .expires = expires};
 }
 

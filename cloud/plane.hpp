@@ -31,7 +31,8 @@ class CloudPlane final : public DevicePlane {
     std::string uri;
     WallTime expires;
   };
-  SignedLink sign(std::string_view path) const;
+  SignedLink sign(std::string_view path) const { return sign(path, options_.link_lifetime); }
+  SignedLink sign(std::string_view path, std::chrono::seconds lifetime) const;
 
   /// What devices said last.
   const Polls& polls() const { return polls_; }

@@ -41,4 +41,20 @@ Result<Secrets> load_secrets(const std::string& directory, Random& random) {
   return Secrets{std::move(devices), std::move(users), *std::move(link_secret)};
 }
 
+Result<std::shared_ptr<const std::vector<PublicKey>>> load_verify_keys(
+    const std::vector<std::string>& paths) {
+  if (paths.empty()) return nullptr;
+  auto keys = std::make_shared<std::vector<PublicKey>>();
+  for (const std::string& path : paths) {
+    auto pem = read_file(path);
+    auto key = pem ? PublicKey::from_pem(*pem) : Result<PublicKey>(pem.error());
+    if (!key) return std::move(key).error().within(path);
+    if (key->type() == KeyType::ed25519) {
+      return invalid(fmt::format("{}: Ed25519 keys sign no artifacts", path));
+    }
+    keys->push_back(*std::move(key));
+  }
+  return keys;
+}
+
 }  // namespace postern::cloud

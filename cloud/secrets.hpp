@@ -16,4 +16,8 @@ struct Secrets {
 /// and never replaced: that would end every session. Blocking.
 Result<Secrets> load_secrets(const std::string& directory, Random& random);
 
+/// The public keys in these PEM files; null when there are none. Errors: not_found, invalid (no key, or one
+/// that signs no artifact), each with the file's name.
+Result<std::shared_ptr<const std::vector<PublicKey>>> load_verify_keys(const std::vector<std::string>& paths);
+
 }  // namespace postern::cloud

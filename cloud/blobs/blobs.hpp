@@ -26,6 +26,12 @@ class BlobDirectory {
    public:
     /// Blocking. Errors: exhausted (disk full, or the free space would fall below its floor).
     Status write(Bytes piece);
+    /// Replaces bytes that were written. Blocking.
+    Status overwrite(std::uint64_t offset, Bytes bytes) { return file_->write_at(offset, bytes); }
+    /// Reads what was written. Blocking.
+    Result<std::size_t> read_at(std::uint64_t offset, MutableBytes out) {
+      return file_->read_at(offset, out);
+    }
     std::uint64_t size() const { return size_; }
 
    private:

@@ -11,6 +11,8 @@
 
 namespace postern::cloud {
 
+inline constexpr std::size_t kArtifactDescriptionMax = 4096;
+
 struct ArtifactFile {
   std::string name;
   std::string checksum;  ///< SHA-256 in hexadecimal
@@ -54,6 +56,8 @@ class ArtifactCatalog {
   virtual Result<std::vector<Artifact>> list() const = 0;
   /// A combination of `artifact` that another artifact of its name has already.
   virtual Result<std::optional<DependsCombination>> conflict_of(const Artifact& artifact) const = 0;
+  /// Size of all artifacts together.
+  virtual Result<std::uint64_t> total_bytes() const = 0;
 };
 
 class ArtifactWriter {
@@ -61,6 +65,8 @@ class ArtifactWriter {
   virtual ~ArtifactWriter() = default;
   /// Stores a new artifact. Its combinations have to be free (see ArtifactCatalog::conflict_of).
   virtual Status add(const Artifact& artifact) = 0;
+  /// Stores an artifact with another description or time of change; all else is as it was.
+  virtual Status put(const Artifact& artifact) = 0;
   virtual Status erase(const Artifact& artifact) = 0;
 };
 

@@ -1,13 +1,17 @@
 #include "cloud/releases/intake.hpp"
 
 #include "cloud/deployments/plan.hpp"
+#include "cloud/releases/journal.hpp"
 #include "shared/artifact/reader.hpp"
 #include "shared/artifact/summary.hpp"
 
 namespace postern::cloud {
 namespace {
 
-constexpr std::size_t kDescriptionCharactersMax = 4096;
+Error beyond_limit(std::uint64_t bytes_max) {
+  return rejected(Reason::too_large,
+                  fmt::format("storage limit exceeded: all artifacts together may have {} bytes", bytes_max));
+}
 
 Artifact describe(const ArtifactSummary& summary) {
   const ArtifactHeader& header = summary.header();
@@ -33,8 +37,9 @@ Artifact describe(const ArtifactSummary& summary) {
 /// Verifies, digests and writes one upload, piece by piece. Blocking.
 class Receiver {
  public:
-  Receiver(BlobDirectory::Upload& upload, std::uint64_t bytes_max)
-      : upload_(upload), bytes_max_(bytes_max), reader_({.refuse_unusable_payload_types = true}, summary_) {}
+  /// `keys` may be null.
+  Receiver(BlobDirectory::Upload& upload, std::uint64_t bytes_max, const std::vector<PublicKey>* keys)
+      : upload_(upload), bytes_max_(bytes_max), reader_(reader_options(keys), summary_) {}
 
   Status take(Bytes piece) {
     if (upload_.size() + piece.size() > bytes_max_) {
@@ -53,6 +58,11 @@ class Receiver {
   }
 
  private:
+  static ArtifactReaderOptions reader_options(const std::vector<PublicKey>* keys) {
+    return {.keys = keys == nullptr ? std::span<const PublicKey>() : std::span(*keys),
+            .require_signature = keys != nullptr,
+            .refuse_unusable_payload_types = true};
+  }
   static Error refusal(const Error& error) {
     if (error.kind != Kind::rejected) return error;
     return invalid(upload_error_text(error));
@@ -89,13 +99,19 @@ class ArtifactIntake::Claim {
 };
 
 ArtifactIntake::ArtifactIntake(Store& store, BlobDirectory& blobs, Pool& pool, Clock& clock, Random& random,
-                               Log& log)
-    : store_(store), blobs_(blobs), pool_(pool), clock_(clock), random_(random), log_(log) {}
+                               Log& log, IntakeOptions options)
+    : store_(store),
+      blobs_(blobs),
+      pool_(pool),
+      clock_(clock),
+      random_(random),
+      log_(log),
+      options_(std::move(options)) {}
 
 net::awaitable<Result<std::variant<Artifact, UploadConflict>>> ArtifactIntake::take(Source source,
                                                                                     UploadOptions options) {
-  if (options.description.size() > kDescriptionCharactersMax) {
-    co_return invalid(fmt::format("description: longer than {} characters", kDescriptionCharactersMax));
+  if (options.description.size() > kArtifactDescriptionMax) {
+    co_return invalid(fmt::format("description: longer than {} characters", kArtifactDescriptionMax));
   }
   if (options.size_bytes.value_or(0) > kArtifactBytesMax) co_return invalid("Artifact file too large");
   if (options.id.empty()) options.id = random_.uuid();
@@ -108,15 +124,17 @@ net::awaitable<Result<std::variant<Artifact, UploadConflict>>> ArtifactIntake::t
   }));
   if (is_taken) co_return UploadConflict{};
 
+  POSTERN_CO_TRY(const std::uint64_t left, co_await room());
+  if (options.size_bytes.value_or(0) > left) co_return beyond_limit(options_.storage_bytes_max);
   POSTERN_CO_TRY(auto upload, co_await pool_.run([&] { return blobs_.begin(options.id); }));
-  auto artifact = co_await receive(std::move(source), options, upload);
+  auto artifact = co_await receive(std::move(source), options, upload, left);
   if (!artifact) {
     co_await pool_.run([&] { return blobs_.discard(std::move(upload)), true; });
     log_.warn("artifact.upload_refused", {{"artifact", options.id}, {"error", artifact.error().what}});
     co_return artifact.error();
   }
   POSTERN_CO_CHECK(co_await pool_.run([&] { return blobs_.commit(std::move(upload), options.id); }));
-  auto conflict = co_await record(*artifact);
+  auto conflict = co_await record(*artifact, options.user_id);
   if (!conflict || conflict->has_value()) {
     if (auto erased = co_await pool_.run([&] { return blobs_.erase(options.id); }); !erased) {
       log_.warn("blobs.discard_failed", {{"artifact", options.id}, {"error", erased.error().what}});
@@ -130,11 +148,12 @@ net::awaitable<Result<std::variant<Artifact, UploadConflict>>> ArtifactIntake::t
 }
 
 net::awaitable<Result<Artifact>> ArtifactIntake::receive(Source source, const UploadOptions& options,
-                                                         BlobDirectory::Upload& upload) {
-  Receiver receiver(upload, options.size_bytes.value_or(kArtifactBytesMax));
+                                                         BlobDirectory::Upload& upload, std::uint64_t room) {
+  Receiver receiver(upload, options.size_bytes.value_or(kArtifactBytesMax), options_.verify_keys.get());
   for (;;) {
     POSTERN_CO_TRY(const Bytes piece, co_await source());
     if (piece.empty()) break;
+    if (upload.size() + piece.size() > room) co_return beyond_limit(options_.storage_bytes_max);
     POSTERN_CO_CHECK(co_await pool_.run([&] { return receiver.take(piece); }));
   }
   if (options.size_bytes && upload.size() < *options.size_bytes) co_return invalid("unexpected EOF");
@@ -145,7 +164,8 @@ net::awaitable<Result<Artifact>> ArtifactIntake::receive(Source source, const Up
   co_return artifact;
 }
 
-net::awaitable<Result<std::optional<UploadConflict>>> ArtifactIntake::record(const Artifact& artifact) {
+net::awaitable<Result<std::optional<UploadConflict>>> ArtifactIntake::record(const Artifact& artifact,
+                                                                             std::string user_id) {
   std::optional<UploadConflict> conflict;
   POSTERN_CO_CHECK(co_await store_.transact([&](WriteTx& tx) -> Status {
     conflict.reset();
@@ -154,26 +174,25 @@ net::awaitable<Result<std::optional<UploadConflict>>> ArtifactIntake::record(con
       conflict = UploadConflict{*taken};
       return {};
     }
+    // Others may have come in meanwhile.
+    POSTERN_TRY(const std::uint64_t total, tx.artifacts().total_bytes());
+    const std::uint64_t total_max = options_.storage_bytes_max;
+    if (total_max != 0 && total + artifact.size_bytes > total_max) return beyond_limit(total_max);
     POSTERN_CHECK(tx.change_artifacts().add(artifact));
+    POSTERN_CHECK(note_artifact(tx, {.user_id = user_id, .at = artifact.modified}, "upload", artifact));
     return join_open_deployments(tx, artifact);
   }));
   co_return conflict;
 }
 
-net::awaitable<Status> ArtifactIntake::remove(std::string id) {
-  POSTERN_CO_CHECK(co_await store_.transact([&](WriteTx& tx) -> Status {
-    POSTERN_TRY(const auto artifact, tx.artifacts().find(id));
-    if (!artifact) return not_found("Resource not found");
-    POSTERN_TRY(const bool is_used, is_in_open_deployment(tx, id));
-    if (is_used) return conflict("Artifact is used in active deployment");
-    return tx.change_artifacts().erase(*artifact);
+net::awaitable<Result<std::uint64_t>> ArtifactIntake::room() {
+  if (options_.storage_bytes_max == 0) co_return std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t total = 0;
+  POSTERN_CO_CHECK(co_await store_.read([&](const ReadTx& tx) -> Status {
+    POSTERN_TRY(total, tx.artifacts().total_bytes());
+    return {};
   }));
-  log_.info("artifact.deleted", {{"artifact", id}});
-  // The record is gone already; a file that stays behind is removed at the next start.
-  if (auto erased = co_await pool_.run([&] { return blobs_.erase(id); }); !erased) {
-    log_.warn("blobs.discard_failed", {{"artifact", id}, {"error", erased.error().what}});
-  }
-  co_return Status{};
+  co_return options_.storage_bytes_max - std::min(options_.storage_bytes_max, total);
 }
 
 }  // namespace postern::cloud

@@ -82,8 +82,22 @@ class KvArtifacts final : public ArtifactCatalog, public ArtifactWriter, private
   Result<std::vector<Artifact>> release(std::string_view name) const override;
   Result<std::vector<Artifact>> list() const override;
   Result<std::optional<DependsCombination>> conflict_of(const Artifact& artifact) const override;
+  Result<std::uint64_t> total_bytes() const override;
   Status add(const Artifact& artifact) override;
+  Status put(const Artifact& artifact) override;
   Status erase(const Artifact& artifact) override;
+
+ private:
+  Status put_total(std::uint64_t bytes);
+};
+
+class KvReleases final : public ReleaseReader, public ReleaseWriter, private KvTxn {
+ public:
+  using KvTxn::KvTxn;
+  Result<std::optional<ReleaseLabels>> find(std::string_view name) const override;
+  Result<std::vector<ReleaseLabels>> list() const override;
+  Status put(const ReleaseLabels& labels) override;
+  Status erase(std::string_view name) override;
 };
 
 class KvDeployments final : public DeploymentReader, public DeploymentWriter, private KvTxn {

@@ -1,6 +1,7 @@
 #include "cloud/store/convert.hpp"
 #include "cloud/store/kv_aggregates.hpp"
 #include "cloud/store/tables.hpp"
+#include "shared/proto/releases.pb.h"
 #include "shared/store/record.hpp"
 
 namespace postern::cloud {
@@ -59,7 +60,25 @@ Result<std::optional<DependsCombination>> KvArtifacts::conflict_of(const Artifac
   return std::nullopt;
 }
 
+Result<std::uint64_t> KvArtifacts::total_bytes() const {
+  POSTERN_TRY(const auto record, get_record<record::StorageUse>(read(), kStorageUse, tenant_key()));
+  if (record) return record->artifact_bytes();
+  // A store from before the sum was kept.
+  POSTERN_TRY(const auto all, list());
+  std::uint64_t total = 0;
+  for (const Artifact& artifact : all) total += artifact.size_bytes;
+  return total;
+}
+
+Status KvArtifacts::put_total(std::uint64_t bytes) {
+  record::StorageUse record;
+  record.set_artifact_bytes(bytes);
+  return put_record(write(), kStorageUse, tenant_key(), record);
+}
+
 Status KvArtifacts::add(const Artifact& artifact) {
+  POSTERN_TRY(const std::uint64_t total, total_bytes());
+  POSTERN_CHECK(put_total(total + artifact.size_bytes));
   POSTERN_TRY(const auto combinations, depends_combinations(artifact));
   for (const DependsCombination& combination : combinations) {
     POSTERN_CHECK(write().put(kArtifactUses, use_key(artifact.name, combination), as_bytes(artifact.id)));
@@ -68,7 +87,13 @@ Status KvArtifacts::add(const Artifact& artifact) {
   return put_record(write(), kArtifacts, tenant_key().text(artifact.id), to_record(artifact));
 }
 
+Status KvArtifacts::put(const Artifact& artifact) {
+  return put_record(write(), kArtifacts, tenant_key().text(artifact.id), to_record(artifact));
+}
+
 Status KvArtifacts::erase(const Artifact& artifact) {
+  POSTERN_TRY(const std::uint64_t total, total_bytes());
+  POSTERN_CHECK(put_total(total - std::min(total, artifact.size_bytes)));
   POSTERN_TRY(const auto combinations, depends_combinations(artifact));
   for (const DependsCombination& combination : combinations) {
     POSTERN_CHECK(write().del(kArtifactUses, use_key(artifact.name, combination)));

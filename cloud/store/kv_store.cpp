@@ -15,6 +15,7 @@ class KvTx : public Tx {
         gateways_(txn),
         inventory_(txn),
         artifacts_(txn),
+        releases_(txn),
         deployments_(txn),
         users_(txn),
         audit_(txn) {}
@@ -22,6 +23,7 @@ class KvTx : public Tx {
   const GatewayReader& gateways() const override { return gateways_; }
   const InventoryReader& inventory() const override { return inventory_; }
   const ArtifactCatalog& artifacts() const override { return artifacts_; }
+  const ReleaseReader& releases() const override { return releases_; }
   const DeploymentReader& deployments() const override { return deployments_; }
   const UserReader& users() const override { return users_; }
   const AuditReader& audit() const override { return audit_; }
@@ -31,6 +33,7 @@ class KvTx : public Tx {
   KvGateways gateways_;
   KvInventory inventory_;
   KvArtifacts artifacts_;
+  KvReleases releases_;
   KvDeployments deployments_;
   KvUsers users_;
   KvAudit audit_;
@@ -45,6 +48,7 @@ class KvWriteTx final : public KvTx<WriteTx, WriteTxn> {
   GatewayWriter& change_gateways() override { return gateways_; }
   InventoryWriter& change_inventory() override { return inventory_; }
   ArtifactWriter& change_artifacts() override { return artifacts_; }
+  ReleaseWriter& change_releases() override { return releases_; }
   DeploymentWriter& change_deployments() override { return deployments_; }
   UserWriter& change_users() override { return users_; }
   AuditWriter& change_audit() override { return audit_; }

@@ -12,6 +12,7 @@
 #include "cloud/gateways/gateways.hpp"
 #include "cloud/inventory/inventory.hpp"
 #include "cloud/releases/artifacts.hpp"
+#include "cloud/releases/labels.hpp"
 #include "cloud/users/users.hpp"
 
 namespace postern::cloud {
@@ -24,6 +25,7 @@ class ReadTx {
   virtual const GatewayReader& gateways() const = 0;
   virtual const InventoryReader& inventory() const = 0;
   virtual const ArtifactCatalog& artifacts() const = 0;
+  virtual const ReleaseReader& releases() const = 0;
   virtual const DeploymentReader& deployments() const = 0;
   virtual const UserReader& users() const = 0;
   virtual const AuditReader& audit() const = 0;
@@ -36,6 +38,7 @@ class WriteTx : public ReadTx {
   virtual GatewayWriter& change_gateways() = 0;
   virtual InventoryWriter& change_inventory() = 0;
   virtual ArtifactWriter& change_artifacts() = 0;
+  virtual ReleaseWriter& change_releases() = 0;
   virtual DeploymentWriter& change_deployments() = 0;
   virtual UserWriter& change_users() = 0;
   virtual AuditWriter& change_audit() = 0;

@@ -48,6 +48,10 @@ inline constexpr Table kUserTokens{"user_tokens"};  ///< user id, token id -> re
 inline constexpr Table kSettings{"settings"};       ///< user id, or nothing for all -> record.Settings
 inline constexpr Table kAuditLog{"audit_log"};      ///< milliseconds, number -> record.AuditEntry
 
+// Releases
+inline constexpr Table kReleaseLabels{"release_labels"};  ///< long name -> record.ReleaseLabels
+inline constexpr Table kStorageUse{"storage_use"};        ///< nothing -> record.StorageUse
+
 inline constexpr std::array kTables{
     kCounters,        kDevices,           kDeviceIds,           kDeviceIdOf,
     kDevicesByStatus, kDeviceIdentities,  kDeviceProgress,      kDeviceTokens,
@@ -56,6 +60,6 @@ inline constexpr std::array kTables{
     kTargets,         kDeviceDeployments, kDeploymentsOfDevice, kDeviceLogs,
     kUsers,           kUserNames,         kUserTokens,          kDevicesByGateway,
     kGateways,        kGatewayIds,        kGatewayNames,        kAuditLog,
-    kSettings};
+    kSettings,        kReleaseLabels,     kStorageUse};
 
 }  // namespace postern::cloud

@@ -49,6 +49,15 @@ Result<Page> parse_page(const http::QueryParameters& query, std::size_t size) {
   return page;
 }
 
+Page parse_page_leniently(const http::QueryParameters& query) {
+  const auto read_alone = [&](std::string_view name) {
+    http::QueryParameters one;
+    if (const auto text = http::find_parameter(query, name)) one.emplace_back(name, *text);
+    return parse_page(one).value_or(Page{});
+  };
+  return {.number = read_alone("page").number, .size = read_alone("per_page").size};
+}
+
 void add_links(http::Response& answer, const http::Request& request, const http::QueryParameters& query,
                const Page& page, bool has_next, std::optional<std::size_t> total) {
   const auto add = [&](std::string_view relation, std::size_t number) {

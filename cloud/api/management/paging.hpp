@@ -18,6 +18,9 @@ Result<Page> parse_page(const http::QueryParameters& query, std::size_t size = P
 /// Reads a time in Unix seconds; nothing when there is none. Errors: invalid.
 Result<std::optional<std::int64_t>> parse_seconds(const http::QueryParameters& query, std::string_view name);
 
+/// The same where junk counts as the default (management-api 4.4).
+Page parse_page_leniently(const http::QueryParameters& query);
+
 /// Adds a Link field for each relation that exists; `last` only where the total is known.
 void add_links(http::Response& answer, const http::Request& request, const http::QueryParameters& query,
                const Page& page, bool has_next, std::optional<std::size_t> total);
