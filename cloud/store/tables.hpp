@@ -41,11 +41,15 @@ inline constexpr Table kTargets{"targets"};  ///< deployment, page -> bitset of 
 inline constexpr Table kDeviceDeployments{
     "device_deployments"};  ///< deployment, device -> record.DeviceDeployment
 inline constexpr Table kDeploymentsOfDevice{"deployments_of_device"};  ///< device, deployment -> nothing
-inline constexpr Table kDeviceLogs{"device_logs"};  ///< deployment, device -> record.DeviceLog
-inline constexpr Table kUsers{"users"};             ///< id -> record.User
-inline constexpr Table kUserNames{"user_names"};    ///< name -> id
-inline constexpr Table kUserTokens{"user_tokens"};  ///< user id, token id -> record.UserToken
-inline constexpr Table kAuditLog{"audit_log"};      ///< milliseconds, number -> record.AuditEntry
+inline constexpr Table kDeviceLogs{"device_logs"};             ///< deployment, device -> record.DeviceLog
+inline constexpr Table kUsers{"users"};                        ///< id -> record.User
+inline constexpr Table kUserNames{"user_names"};               ///< name -> id
+inline constexpr Table kUserTokens{"user_tokens"};             ///< user id, token id -> record.UserToken
+inline constexpr Table kAuthSets{"auth_sets"};                 ///< auth set id -> device
+inline constexpr Table kDeviceTags{"device_tags"};             ///< device -> record.DeviceTags
+inline constexpr Table kDevicesLastSeen{"devices_last_seen"};  ///< device -> milliseconds
+inline constexpr Table kSavedFilters{"saved_filters"};         ///< id -> record.SavedFilter
+inline constexpr Table kAuditLog{"audit_log"};                 ///< milliseconds, number -> record.AuditEntry
 
 inline constexpr std::array kTables{
     kCounters,        kDevices,           kDeviceIds,           kDeviceIdOf,
@@ -54,6 +58,7 @@ inline constexpr std::array kTables{
     kDeployments,     kDeploymentIds,     kOpenDeployments,     kDeploymentCounts,
     kTargets,         kDeviceDeployments, kDeploymentsOfDevice, kDeviceLogs,
     kUsers,           kUserNames,         kUserTokens,          kDevicesByGateway,
-    kGateways,        kGatewayIds,        kGatewayNames,        kAuditLog};
+    kGateways,        kGatewayIds,        kGatewayNames,        kAuditLog,
+    kDeviceTags,      kDevicesLastSeen,   kSavedFilters,        kAuthSets};
 
 }  // namespace postern::cloud
