@@ -8,16 +8,20 @@
 #include "cloud/api/management/auditlogs.hpp"
 #include "cloud/api/management/deployments.hpp"
 #include "cloud/api/management/devauth.hpp"
+#include "cloud/api/management/device_filters.hpp"
 #include "cloud/api/management/gateways.hpp"
 #include "cloud/api/management/generate.hpp"
+#include "cloud/api/management/groups.hpp"
 #include "cloud/api/management/inventory.hpp"
-#include "cloud/api/management/settings.hpp"
-#include "cloud/api/management/rollouts.hpp"
 #include "cloud/api/management/releases.hpp"
+#include "cloud/api/management/rollouts.hpp"
+#include "cloud/api/management/settings.hpp"
 #include "cloud/api/management/useradm.hpp"
+#include "cloud/inventory/search.hpp"
 #include "cloud/plane.hpp"
 #include "cloud/secrets.hpp"
 #include "cloud/store/kv_store.hpp"
+#include "shared/async/task_scope.hpp"
 #include "shared/device_api/server.hpp"
 #include "shared/http/server.hpp"
 
@@ -66,9 +70,19 @@ class App {
 
  private:
   http::RequestHandler route();
+  /// Keeps the index close to the store, and stores what is kept in memory.
+  net::awaitable<void> maintain();
+
+  static constexpr std::chrono::seconds kIndexInterval{5};
+  static constexpr std::chrono::minutes kFlushInterval{1};
 
   AppOptions options_;
+  Clock& clock_;
+  Log& log_;
+  net::any_io_executor home_;
   KvStore store_;
+  LastSeen last_seen_;
+  DeviceSearch search_;
   BlobDirectory blobs_;
   DeviceTokens device_tokens_;
   UserTokens user_tokens_;
@@ -92,6 +106,8 @@ class App {
   management::Devauth devauth_;
   management::Gateways gateways_;
   management::InventoryRoutes inventory_;
+  management::Groups groups_;
+  management::DeviceFilters device_filters_;
   management::Artifacts artifacts_;
   management::Generate generate_;
   management::Releases releases_;
@@ -99,6 +115,7 @@ class App {
   management::Rollouts rollouts_;
   http::Router router_;
   http::Server server_;
+  TaskScope tasks_;
 };
 
 }  // namespace postern::cloud

@@ -28,9 +28,10 @@ std::string download_path(std::string_view artifact_id) {
   return fmt::format("/api/devices/v1/deployments/download/artifact/{}", artifact_id);
 }
 
-CloudPlane::CloudPlane(Store& store, GatewayRegistry& gateways, DeviceTokens& tokens, const LinkSigner& links,
-                       Clock& clock, Random& random, Log& log, Options options)
+CloudPlane::CloudPlane(Store& store, LastSeen& last_seen, GatewayRegistry& gateways, DeviceTokens& tokens,
+                       const LinkSigner& links, Clock& clock, Random& random, Log& log, Options options)
     : store_(store),
+      last_seen_(last_seen),
       gateways_(gateways),
       tokens_(tokens),
       links_(links),
@@ -81,6 +82,7 @@ net::awaitable<Result<Caller>> CloudPlane::identify(std::string token, Arrival a
     }));
     if (moved_from) log_move(owner->device_id, *moved_from, place);
   }
+  last_seen_.note(owner->ordinal, clock_.wall());
   co_return Caller{.device_id = std::move(owner->device_id), .ordinal = owner->ordinal};
 }
 

@@ -23,8 +23,8 @@ class CloudPlane final : public DevicePlane {
     std::chrono::seconds link_lifetime = std::chrono::hours(24);  // device-protocol 2.4
   };
 
-  CloudPlane(Store& store, GatewayRegistry& gateways, DeviceTokens& tokens, const LinkSigner& links,
-             Clock& clock, Random& random, Log& log, Options options);
+  CloudPlane(Store& store, LastSeen& last_seen, GatewayRegistry& gateways, DeviceTokens& tokens,
+             const LinkSigner& links, Clock& clock, Random& random, Log& log, Options options);
 
   /// A link of this server's to `path`, signed now.
   struct SignedLink {
@@ -56,6 +56,7 @@ class CloudPlane final : public DevicePlane {
   Instruction to_instruction(const std::string& deployment_id, const Artifact& artifact) const;
 
   Store& store_;
+  LastSeen& last_seen_;
   GatewayRegistry& gateways_;
   DeviceTokens& tokens_;
   const LinkSigner& links_;

@@ -250,6 +250,8 @@ Status decommission(WriteTx& tx, std::string_view device_id, WallTime now) {
   POSTERN_TRY(const Device device, require_device(tx, device_id));
   POSTERN_CHECK(end_active_deployment(tx, device.ordinal, rollout::DeviceStatus::decommissioned, now));
   POSTERN_CHECK(tx.change_inventory().erase(device.ordinal));
+  POSTERN_CHECK(tx.change_tags().erase(device.ordinal));
+  POSTERN_CHECK(tx.change_sightings().erase(device.ordinal));
   return tx.change_devices().erase(device);
 }
 

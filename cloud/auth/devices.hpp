@@ -67,6 +67,7 @@ struct Device {
   WallTime created;
   WallTime updated;
   bool was_accepted = false;         ///< now or at any time
+  std::string group;                 ///< the static group; empty: none
   std::optional<Presence> presence;  ///< nothing: never seen
   std::optional<WallTime> first_seen;
   struct Departure {
@@ -121,6 +122,10 @@ class DeviceReader {
   /// The id that an ordinal was given to, whether or not such a device exists (see
   /// DeviceWriter::ordinal_for).
   virtual Result<std::optional<std::string>> id_of(std::uint32_t ordinal) const = 0;
+  /// The ordinal of the device that an auth set is of; nothing when there is no such set.
+  virtual Result<std::optional<std::uint32_t>> owner_of_set(std::string_view set_id) const = 0;
+  /// One above the last ordinal that was given out.
+  virtual Result<std::uint32_t> ordinals_end() const = 0;
   /// The ordinal that was given to an id; nothing when none was.
   virtual Result<std::optional<std::uint32_t>> ordinal_of(std::string_view id) const = 0;
   virtual Result<DeviceProgress> progress(std::uint32_t ordinal) const = 0;

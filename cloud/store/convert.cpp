@@ -89,6 +89,7 @@ record::Device to_record(const Device& device) {
     if (set.voucher) store_place(*set.voucher, *stored.mutable_voucher());
   }
   record.set_was_accepted(device.was_accepted);
+  record.set_group(device.group);
   store_whereabouts(device, record);
   return record;
 }
@@ -101,6 +102,7 @@ Device from_record(const record::Device& record) {
   device.identity_hash = sha256(as_bytes(record.identity()));
   device.created = to_time(record.created_ms());
   device.updated = to_time(record.updated_ms());
+  device.group = record.group();
   for (const record::AuthSet& set : record.auth_sets()) {
     device.auth_sets.push_back(
         {.id = set.id(),

@@ -12,9 +12,15 @@ class KvTxn {
   explicit KvTxn(const ReadTxn& txn) : read_(txn) {}
   explicit KvTxn(WriteTxn& txn) : read_(txn), write_(&txn) {}
 
+  void note_changes_in(std::vector<std::uint32_t>& changed) { changed_ = &changed; }
+
  protected:
   const ReadTxn& read() const { return read_; }
   WriteTxn& write() { return *write_; }
+  /// What searches know of this device is no longer right.
+  void note_change(std::uint32_t device) {
+    if (changed_ != nullptr) changed_->push_back(device);
+  }
 
   /// The number behind `key`; nothing when there is none.
   Result<std::optional<std::uint32_t>> number(Table table, Bytes key) const;
@@ -25,11 +31,13 @@ class KvTxn {
  private:
   const ReadTxn& read_;
   WriteTxn* write_ = nullptr;
+  std::vector<std::uint32_t>* changed_ = nullptr;
 };
 
 class KvDevices final : public DeviceReader, public DeviceWriter, private KvTxn {
  public:
   using KvTxn::KvTxn;
+  using KvTxn::note_changes_in;
   Result<std::optional<Device>> find(std::string_view id) const override;
   Result<std::optional<Device>> find_by_ordinal(std::uint32_t ordinal) const override;
   Result<std::optional<Device>> find_by_identity(const Digest& identity_hash) const override;
@@ -39,6 +47,8 @@ class KvDevices final : public DeviceReader, public DeviceWriter, private KvTxn 
   Result<std::size_t> count_at(std::uint32_t gateway) const override;
   Result<std::vector<std::uint32_t>> accepted() const override;
   Result<std::optional<std::string>> id_of(std::uint32_t ordinal) const override;
+  Result<std::optional<std::uint32_t>> owner_of_set(std::string_view set_id) const override;
+  Result<std::uint32_t> ordinals_end() const override;
   Result<std::optional<std::uint32_t>> ordinal_of(std::string_view id) const override;
   Result<DeviceProgress> progress(std::uint32_t ordinal) const override;
   Result<std::optional<TokenOwner>> find_token(std::string_view set_id) const override;
@@ -54,6 +64,8 @@ class KvDevices final : public DeviceReader, public DeviceWriter, private KvTxn 
   /// Those that `filter` names by id or by gateway, all of them.
   Result<std::vector<Device>> list_named(const DeviceFilter& filter) const;
   Result<std::vector<Device>> at_gateway(std::uint32_t gateway) const;
+  /// Keeps owner_of_set() right; nothing instead of a device: it is new, or goes.
+  Status index_sets(const std::optional<Device>& before, const Device* device);
   Status index_gateway(const std::optional<Device>& before, const Device& device);
 };
 
@@ -70,6 +82,7 @@ class KvGateways final : public GatewayReader, public GatewayWriter, private KvT
 class KvInventory final : public InventoryReader, public InventoryWriter, private KvTxn {
  public:
   using KvTxn::KvTxn;
+  using KvTxn::note_changes_in;
   Result<Inventory> get(std::uint32_t device) const override;
   Status put(std::uint32_t device, const Inventory& inventory) override;
   Status erase(std::uint32_t device) override;
@@ -149,6 +162,32 @@ class KvAudit final : public AuditReader, public AuditWriter, private KvTxn {
   using KvTxn::KvTxn;
   Result<AuditPage> list(const AuditFilter& filter, std::size_t skip, std::size_t count) const override;
   Status add(AuditEntry entry) override;
+};
+
+class KvTags final : public TagReader, public TagWriter, private KvTxn {
+ public:
+  using KvTxn::KvTxn;
+  using KvTxn::note_changes_in;
+  Result<DeviceTags> get(std::uint32_t device) const override;
+  Status put(std::uint32_t device, const DeviceTags& tags) override;
+  Status erase(std::uint32_t device) override;
+};
+
+class KvSightings final : public SightingReader, public SightingWriter, private KvTxn {
+ public:
+  using KvTxn::KvTxn;
+  Result<std::vector<Sighting>> list() const override;
+  Status put(const Sighting& sighting) override;
+  Status erase(std::uint32_t device) override;
+};
+
+class KvSavedFilters final : public SavedFilterReader, public SavedFilterWriter, private KvTxn {
+ public:
+  using KvTxn::KvTxn;
+  Result<std::optional<SavedFilter>> find(std::string_view id) const override;
+  Result<std::vector<SavedFilter>> list() const override;
+  Status put(const SavedFilter& filter) override;
+  Status erase(std::string_view id) override;
 };
 
 }  // namespace postern::cloud

@@ -168,6 +168,34 @@ Result<std::optional<std::string>> KvDevices::id_of(std::uint32_t ordinal) const
   return std::string(as_text(*value));
 }
 
+Result<std::optional<std::uint32_t>> KvDevices::owner_of_set(std::string_view set_id) const {
+  if (set_id.empty() || set_id.size() > kIdCharactersMax) return std::nullopt;
+  return number(kAuthSets, tenant_key().text(set_id));
+}
+
+Status KvDevices::index_sets(const std::optional<Device>& before, const Device* device) {
+  const auto has = [](const Device& of, const AuthSet& set) {
+    return std::ranges::find(of.auth_sets, set.id, &AuthSet::id) != of.auth_sets.end();
+  };
+  if (before) {
+    for (const AuthSet& set : before->auth_sets) {
+      if (device == nullptr || !has(*device, set))
+        POSTERN_CHECK(write().del(kAuthSets, tenant_key().text(set.id)));
+    }
+  }
+  if (device == nullptr) return {};
+  for (const AuthSet& set : device->auth_sets) {
+    if (before && has(*before, set)) continue;
+    POSTERN_CHECK(put_number(kAuthSets, tenant_key().text(set.id), device->ordinal));
+  }
+  return {};
+}
+
+Result<std::uint32_t> KvDevices::ordinals_end() const {
+  POSTERN_TRY(const auto last, number(kCounters, tenant_key().text("device")));
+  return last.value_or(0) + 1;
+}
+
 Result<DeviceProgress> KvDevices::progress(std::uint32_t ordinal) const {
   POSTERN_TRY(const auto record,
               get_record<record::DeviceProgress>(read(), kDeviceProgress, tenant_key().u32(ordinal)));
@@ -207,6 +235,8 @@ Status KvDevices::put(Device& device) {
     POSTERN_CHECK(put_number(kDevicesByStatus, status_key(device.status()).text(device.id), device.ordinal));
   }
   POSTERN_CHECK(index_gateway(before, device));
+  POSTERN_CHECK(index_sets(before, &device));
+  note_change(device.ordinal);
   return put_record(write(), kDevices, tenant_key().u32(device.ordinal), to_record(device));
 }
 
@@ -224,6 +254,7 @@ Status KvDevices::index_gateway(const std::optional<Device>& before, const Devic
 Status KvDevices::erase(const Device& device) {
   for (const AuthSet& set : device.auth_sets) POSTERN_CHECK(erase_token(set.id));
   POSTERN_TRY(const auto before, find_by_ordinal(device.ordinal));
+  POSTERN_CHECK(index_sets(before, nullptr));
   if (before) {
     for (const AuthSet& set : before->auth_sets) POSTERN_CHECK(erase_token(set.id));
     POSTERN_CHECK(write().del(kDevicesByStatus, status_key(before->status()).text(device.id)));
@@ -231,6 +262,7 @@ Status KvDevices::erase(const Device& device) {
   }
   POSTERN_CHECK(write().del(kDeviceIdentities, tenant_key().raw(device.identity_hash)));
   POSTERN_CHECK(write().del(kDeviceProgress, tenant_key().u32(device.ordinal)));
+  note_change(device.ordinal);
   return write().del(kDevices, tenant_key().u32(device.ordinal));
 }
 

@@ -13,10 +13,12 @@ Result<Inventory> KvInventory::get(std::uint32_t device) const {
 }
 
 Status KvInventory::put(std::uint32_t device, const Inventory& inventory) {
+  note_change(device);
   return put_record(write(), kInventories, tenant_key().u32(device), to_record(inventory));
 }
 
 Status KvInventory::erase(std::uint32_t device) {
+  note_change(device);
   return write().del(kInventories, tenant_key().u32(device));
 }
 

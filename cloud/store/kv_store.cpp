@@ -18,7 +18,10 @@ class KvTx : public Tx {
         releases_(txn),
         deployments_(txn),
         users_(txn),
-        audit_(txn) {}
+        audit_(txn),
+        tags_(txn),
+        sightings_(txn),
+        saved_filters_(txn) {}
   const DeviceReader& devices() const override { return devices_; }
   const GatewayReader& gateways() const override { return gateways_; }
   const InventoryReader& inventory() const override { return inventory_; }
@@ -27,6 +30,9 @@ class KvTx : public Tx {
   const DeploymentReader& deployments() const override { return deployments_; }
   const UserReader& users() const override { return users_; }
   const AuditReader& audit() const override { return audit_; }
+  const TagReader& tags() const override { return tags_; }
+  const SightingReader& sightings() const override { return sightings_; }
+  const SavedFilterReader& saved_filters() const override { return saved_filters_; }
 
  protected:
   KvDevices devices_;
@@ -37,13 +43,21 @@ class KvTx : public Tx {
   KvDeployments deployments_;
   KvUsers users_;
   KvAudit audit_;
+  KvTags tags_;
+  KvSightings sightings_;
+  KvSavedFilters saved_filters_;
 };
 
 using KvReadTx = KvTx<ReadTx, const ReadTxn>;
 
 class KvWriteTx final : public KvTx<WriteTx, WriteTxn> {
  public:
-  using KvTx::KvTx;
+  /// Adds the ordinals of devices that change to `changed`.
+  KvWriteTx(WriteTxn& txn, std::vector<std::uint32_t>& changed) : KvTx(txn) {
+    devices_.note_changes_in(changed);
+    inventory_.note_changes_in(changed);
+    tags_.note_changes_in(changed);
+  }
   DeviceWriter& change_devices() override { return devices_; }
   GatewayWriter& change_gateways() override { return gateways_; }
   InventoryWriter& change_inventory() override { return inventory_; }
@@ -52,19 +66,30 @@ class KvWriteTx final : public KvTx<WriteTx, WriteTxn> {
   DeploymentWriter& change_deployments() override { return deployments_; }
   UserWriter& change_users() override { return users_; }
   AuditWriter& change_audit() override { return audit_; }
+  TagWriter& change_tags() override { return tags_; }
+  SightingWriter& change_sightings() override { return sightings_; }
+  SavedFilterWriter& change_saved_filters() override { return saved_filters_; }
 };
 
 }  // namespace
 
 net::awaitable<Status> KvStore::read(std::function<Status(const ReadTx&)> work) {
-  co_return database_.read([&](const ReadTxn& txn) { return work(KvReadTx(txn)); });
+  co_return read_here(work);
+}
+
+Status KvStore::read_here(const std::function<Status(const ReadTx&)>& work) {
+  return database_.read([&](const ReadTxn& txn) { return work(KvReadTx(txn)); });
 }
 
 net::awaitable<Status> KvStore::transact(std::function<Status(WriteTx&)> work) {
-  co_return co_await database_.write([&work](WriteTxn& txn) {
-    KvWriteTx tx(txn);
+  std::vector<std::uint32_t> changed;
+  POSTERN_CO_CHECK(co_await database_.write([&work, &changed](WriteTxn& txn) {
+    changed.clear();
+    KvWriteTx tx(txn, changed);
     return work(tx);
-  });
+  }));
+  if (devices_changed_ && !changed.empty()) devices_changed_(changed);
+  co_return Status{};
 }
 
 Result<std::unique_ptr<Database>> open_database(const std::string& directory, std::uint64_t bytes_max,

@@ -11,6 +11,9 @@
 #include "cloud/deployments/deployments.hpp"
 #include "cloud/gateways/gateways.hpp"
 #include "cloud/inventory/inventory.hpp"
+#include "cloud/inventory/last_seen.hpp"
+#include "cloud/inventory/saved_filters.hpp"
+#include "cloud/inventory/tags.hpp"
 #include "cloud/releases/artifacts.hpp"
 #include "cloud/releases/labels.hpp"
 #include "cloud/users/users.hpp"
@@ -29,6 +32,9 @@ class ReadTx {
   virtual const DeploymentReader& deployments() const = 0;
   virtual const UserReader& users() const = 0;
   virtual const AuditReader& audit() const = 0;
+  virtual const TagReader& tags() const = 0;
+  virtual const SightingReader& sightings() const = 0;
+  virtual const SavedFilterReader& saved_filters() const = 0;
 };
 
 /// What a unit of work can change. All of it becomes durable together, or nothing does.
@@ -42,6 +48,9 @@ class WriteTx : public ReadTx {
   virtual DeploymentWriter& change_deployments() = 0;
   virtual UserWriter& change_users() = 0;
   virtual AuditWriter& change_audit() = 0;
+  virtual TagWriter& change_tags() = 0;
+  virtual SightingWriter& change_sightings() = 0;
+  virtual SavedFilterWriter& change_saved_filters() = 0;
 };
 
 /// Thread-safe. Nothing that a closure gets from a transaction outlives it (decision 16).
@@ -50,6 +59,8 @@ class Store {
   virtual ~Store() = default;
   /// Runs `work` once, where the caller runs.
   virtual net::awaitable<Status> read(std::function<Status(const ReadTx&)> work) = 0;
+  /// The same for a thread that may wait, such as one of the pool's. Blocking.
+  virtual Status read_here(const std::function<Status(const ReadTx&)>& work) = 0;
   /// Resumes once everything is durable. An error of `work` leaves nothing behind. `work` may run twice and
   /// on another thread, so it only assigns to its captures.
   virtual net::awaitable<Status> transact(std::function<Status(WriteTx&)> work) = 0;

@@ -46,20 +46,50 @@ inline constexpr Table kUsers{"users"};             ///< id -> record.User
 inline constexpr Table kUserNames{"user_names"};    ///< name -> id
 inline constexpr Table kUserTokens{"user_tokens"};  ///< user id, token id -> record.UserToken
 inline constexpr Table kSettings{"settings"};       ///< user id, or nothing for all -> record.Settings
-inline constexpr Table kAuditLog{"audit_log"};      ///< milliseconds, number -> record.AuditEntry
+inline constexpr Table kAuthSets{"auth_sets"};      ///< auth set id -> device
+inline constexpr Table kDeviceTags{"device_tags"};  ///< device -> record.DeviceTags
+inline constexpr Table kDevicesLastSeen{"devices_last_seen"};  ///< device -> milliseconds
+inline constexpr Table kSavedFilters{"saved_filters"};         ///< id -> record.SavedFilter
+inline constexpr Table kAuditLog{"audit_log"};                 ///< milliseconds, number -> record.AuditEntry
 
 // Releases
 inline constexpr Table kReleaseLabels{"release_labels"};  ///< long name -> record.ReleaseLabels
 inline constexpr Table kStorageUse{"storage_use"};        ///< nothing -> record.StorageUse
 
-inline constexpr std::array kTables{
-    kCounters,        kDevices,           kDeviceIds,           kDeviceIdOf,
-    kDevicesByStatus, kDeviceIdentities,  kDeviceProgress,      kDeviceTokens,
-    kInventories,     kArtifacts,         kArtifactsByName,     kArtifactUses,
-    kDeployments,     kDeploymentIds,     kOpenDeployments,     kDeploymentCounts,
-    kTargets,         kDeviceDeployments, kDeploymentsOfDevice, kDeviceLogs,
-    kUsers,           kUserNames,         kUserTokens,          kDevicesByGateway,
-    kGateways,        kGatewayIds,        kGatewayNames,        kAuditLog,
-    kSettings,        kReleaseLabels,     kStorageUse};
+inline constexpr std::array kTables{kCounters,
+                                    kDevices,
+                                    kDeviceIds,
+                                    kDeviceIdOf,
+                                    kDevicesByStatus,
+                                    kDeviceIdentities,
+                                    kDeviceProgress,
+                                    kDeviceTokens,
+                                    kInventories,
+                                    kArtifacts,
+                                    kArtifactsByName,
+                                    kArtifactUses,
+                                    kDeployments,
+                                    kDeploymentIds,
+                                    kOpenDeployments,
+                                    kDeploymentCounts,
+                                    kTargets,
+                                    kDeviceDeployments,
+                                    kDeploymentsOfDevice,
+                                    kDeviceLogs,
+                                    kUsers,
+                                    kUserNames,
+                                    kUserTokens,
+                                    kDevicesByGateway,
+                                    kGateways,
+                                    kGatewayIds,
+                                    kGatewayNames,
+                                    kAuditLog,
+                                    kSettings,
+                                    kReleaseLabels,
+                                    kStorageUse,
+                                    kDeviceTags,
+                                    kDevicesLastSeen,
+                                    kSavedFilters,
+                                    kAuthSets};
 
 }  // namespace postern::cloud

@@ -2,6 +2,7 @@
 
 #include <boost/json.hpp>
 
+#include "cloud/api/management/noting.hpp"
 #include "cloud/api/management/paging.hpp"
 #include "cloud/api/preauthorization.hpp"
 #include "shared/http/answer.hpp"
@@ -84,6 +85,25 @@ Result<std::vector<std::string>> texts_member(const json::object& object, std::s
   return texts;
 }
 
+std::string_view action_of(AuthStatus status) {
+  switch (status) {
+    case AuthStatus::accepted:
+      return "accept";
+    case AuthStatus::rejected:
+      return "reject";
+    default:
+      return "update";
+  }
+}
+
+/// A set that the device does not have may be another one's.
+Error no_such_set(const ReadTx& tx, std::string_view set_id) {
+  const auto owner = tx.devices().owner_of_set(set_id);
+  if (!owner) return owner.error();
+  if (*owner) return invalid("dev auth: dev ID and auth ID mismatch");
+  return not_found("authorization set not found");
+}
+
 /// Deletions of what is not there are answered without a body (management-api 0.3).
 Result<http::Response> deleted(const Status& status) {
   if (status) return http::Response::empty(204);
@@ -98,18 +118,30 @@ void Devauth::add_routes(http::Router& router, Gate& gate) {
                        Answer (Devauth::*handler)(http::Request&)) {
     gate.add(router, method, path, *this, handler);
   };
+  const auto change = [&](std::string_view method, const std::string& path,
+                          Answer (Devauth::*handler)(http::Request&, const Session&)) {
+    router.add(method, path, gate.for_users([this, handler](http::Request& request, const Session& session) {
+      return (this->*handler)(request, session);
+    }));
+  };
   const std::string devices(kDevices);
   add("GET", devices, &Devauth::list);
-  add("POST", devices, &Devauth::preauthorize);
+  change("POST", devices, &Devauth::preauthorize);
   add("POST", devices + "/search", &Devauth::search);
   add("GET", devices + "/count", &Devauth::count);
   add("GET", devices + "/{id}", &Devauth::show);
-  add("DELETE", devices + "/{id}", &Devauth::decommission);
-  add("DELETE", devices + "/{id}/auth/{set}", &Devauth::dismiss);
-  add("PUT", devices + "/{id}/auth/{set}/status", &Devauth::set_status);
+  change("DELETE", devices + "/{id}", &Devauth::decommission);
+  change("DELETE", devices + "/{id}/auth/{set}", &Devauth::dismiss);
+  change("PUT", devices + "/{id}/auth/{set}/status", &Devauth::set_status);
   add("GET", devices + "/{id}/auth/{set}/status", &Devauth::show_status);
   add("GET", "/api/management/v2/devauth/limits/{name}", &Devauth::limit);
-  add("DELETE", "/api/management/v2/devauth/tokens/{set}", &Devauth::revoke_token);
+  change("DELETE", "/api/management/v2/devauth/tokens/{set}", &Devauth::revoke_token);
+}
+
+Result<json::object> Devauth::shown(const Device& device) const {
+  POSTERN_TRY(json::object object, to_json(device));
+  if (const auto seen = last_seen_.of(device.ordinal)) object["check_in_time"] = to_rfc3339(*seen);
+  return object;
 }
 
 Devauth::Answer Devauth::list(http::Request& request) {
@@ -141,6 +173,10 @@ net::awaitable<Result<std::optional<std::uint32_t>>> Devauth::ordinal_of_gateway
 }
 
 Devauth::Answer Devauth::search(http::Request& request) {
+  // Parameters of the type are not taken here (management-api 2.2).
+  if (const auto type = request.headers.find("Content-Type"); type && *type != "application/json") {
+    co_return rejected(Reason::unsupported, "Bad Content-Type, expected 'application/json'");
+  }
   POSTERN_CO_TRY(const json::value body, co_await http::read_json(request, kBodyBytesMax));
   const json::object* object = body.if_object();
   if (object == nullptr) co_return invalid("failed to decode request body: not a JSON object");
@@ -168,7 +204,7 @@ Devauth::Answer Devauth::page_of(http::Request& request, DeviceFilter filter) {
   if (has_next) devices.pop_back();
   json::array items;
   for (const Device& device : devices) {
-    POSTERN_CO_TRY(auto item, to_json(device));
+    POSTERN_CO_TRY(auto item, shown(device));
     items.push_back(std::move(item));
   }
   http::Response answer = http::json_answer(200, items);
@@ -199,11 +235,11 @@ Devauth::Answer Devauth::show(http::Request& request) {
     return {};
   }));
   if (!device) co_return not_found("device not found");
-  POSTERN_CO_TRY(const auto body, to_json(*device));
+  POSTERN_CO_TRY(const auto body, shown(*device));
   co_return http::json_answer(200, body);
 }
 
-Devauth::Answer Devauth::preauthorize(http::Request& request) {
+Devauth::Answer Devauth::preauthorize(http::Request& request, const Session& session) {
   POSTERN_CO_TRY(const json::value body, co_await http::read_json(request, kBodyBytesMax));
   POSTERN_CO_TRY(const Preauthorization wanted, decode_preauthorization(body));
   const FreshIds fresh{.device = random_.uuid(), .auth_set = random_.uuid()};
@@ -215,10 +251,11 @@ Devauth::Answer Devauth::preauthorize(http::Request& request) {
     if (existing && !wanted.force) return {};
     existing.reset();
     POSTERN_TRY(id, cloud::preauthorize(tx, wanted, fresh, now));
-    return {};
+    POSTERN_TRY(const auto device, tx.devices().find_by_identity(wanted.identity.hash));
+    return note_change(tx, session, now, "preauthorize", object_of(*device));
   }));
   if (existing) {
-    POSTERN_CO_TRY(auto known, to_json(*existing));
+    POSTERN_CO_TRY(auto known, shown(*existing));
     known["auth_sets"] = nullptr;  // in this one answer (management-api 2.3)
     co_return http::json_answer(409, known);
   }
@@ -228,22 +265,30 @@ Devauth::Answer Devauth::preauthorize(http::Request& request) {
   co_return answer;
 }
 
-Devauth::Answer Devauth::decommission(http::Request& request) {
+Devauth::Answer Devauth::decommission(http::Request& request, const Session& session) {
   const std::string& id = request.parameter("id");
-  const auto done = co_await store_.transact(
-      [&, now = clock_.wall()](WriteTx& tx) { return cloud::decommission(tx, id, now); });
+  const auto done = co_await store_.transact([&, now = clock_.wall()](WriteTx& tx) -> Status {
+    POSTERN_TRY(const auto device, tx.devices().find(id));
+    if (!device) return not_found("device not found");
+    POSTERN_CHECK(note_change(tx, session, now, "decommission", object_of(*device)));
+    return cloud::decommission(tx, id, now);
+  });
   if (done) log_.info("device.decommissioned", {{"device", id}});
   co_return deleted(done);
 }
 
-Devauth::Answer Devauth::dismiss(http::Request& request) {
-  const auto done = co_await store_.transact([&, now = clock_.wall()](WriteTx& tx) {
+Devauth::Answer Devauth::dismiss(http::Request& request, const Session& session) {
+  const auto done = co_await store_.transact([&, now = clock_.wall()](WriteTx& tx) -> Status {
+    POSTERN_TRY(const auto device, tx.devices().find(request.parameter("id")));
+    if (!device) return not_found("device not found");
+    POSTERN_CHECK(note_change(tx, session, now, "dismiss", object_of(*device),
+                              "Removed auth set " + request.parameter("set")));
     return cloud::dismiss(tx, request.parameter("id"), request.parameter("set"), now);
   });
   co_return deleted(done);
 }
 
-Devauth::Answer Devauth::set_status(http::Request& request) {
+Devauth::Answer Devauth::set_status(http::Request& request, const Session& session) {
   POSTERN_CO_TRY(const json::value body, co_await http::read_json(request, kBodyBytesMax));
   const json::object* object = body.if_object();
   if (object == nullptr) co_return invalid("failed to decode status request: not a JSON object");
@@ -252,8 +297,16 @@ Devauth::Answer Devauth::set_status(http::Request& request) {
   if (status != AuthStatus::accepted && status != AuthStatus::rejected && status != AuthStatus::pending) {
     co_return invalid("incorrect device status");
   }
-  POSTERN_CO_CHECK(co_await store_.transact([&, now = clock_.wall()](WriteTx& tx) {
-    return set_auth_status(tx, request.parameter("id"), request.parameter("set"), *status, now);
+  const std::string& set_id = request.parameter("set");
+  POSTERN_CO_CHECK(co_await store_.transact([&, now = clock_.wall()](WriteTx& tx) -> Status {
+    POSTERN_TRY(auto device, tx.devices().find(request.parameter("id")));
+    if (!device) return not_found("device not found");
+    const AuthSet* set = device->find_set(set_id);
+    if (set == nullptr) return no_such_set(tx, set_id);
+    if (set->status == *status) return {};
+    POSTERN_CHECK(
+        note_change(tx, session, now, action_of(*status), object_of(*device), "Auth set " + set_id));
+    return set_auth_status(tx, device->id, set_id, *status, now);
   }));
   log_.info("device.status_set", {{"device", request.parameter("id")}, {"status", word}});
   co_return http::Response::empty(204);
@@ -262,7 +315,9 @@ Devauth::Answer Devauth::set_status(http::Request& request) {
 Devauth::Answer Devauth::show_status(http::Request& request) {
   std::optional<AuthStatus> status;
   POSTERN_CO_CHECK(co_await store_.read([&](const ReadTx& tx) -> Status {
-    POSTERN_TRY(auto device, tx.devices().find(request.parameter("id")));
+    POSTERN_TRY(const auto owner, tx.devices().owner_of_set(request.parameter("set")));
+    if (!owner) return {};
+    POSTERN_TRY(auto device, tx.devices().find_by_ordinal(*owner));
     if (!device) return {};
     if (const AuthSet* set = device->find_set(request.parameter("set"))) status = set->status;
     return {};
@@ -278,11 +333,13 @@ Devauth::Answer Devauth::limit(http::Request& request) {
   co_return http::json_answer(200, {{"limit", -1}});
 }
 
-Devauth::Answer Devauth::revoke_token(http::Request& request) {
+Devauth::Answer Devauth::revoke_token(http::Request& request, const Session& session) {
   const std::string& set = request.parameter("set");
-  const auto done = co_await store_.transact([&](WriteTx& tx) -> Status {
+  const auto done = co_await store_.transact([&, now = clock_.wall()](WriteTx& tx) -> Status {
     POSTERN_TRY(const auto owner, tx.devices().find_token(set));
     if (!owner) return not_found("token not found");
+    POSTERN_TRY(const auto device, tx.devices().find_by_ordinal(owner->ordinal));
+    if (device) POSTERN_CHECK(note_change(tx, session, now, "revoke_token", object_of(*device)));
     return tx.change_devices().erase_token(set);
   });
   co_return deleted(done);
