@@ -174,23 +174,6 @@ TEST_F(ReleasesTest, ALinkNeedsNoTokenAndNamesTheFile) {
   EXPECT_EQ(manage("GET", fmt::format("{}/{}/download", kArtifacts, id)).status, 500);
 }
 
-TEST_F(ReleasesTest, ADownloadThatRunsWhileItsArtifactIsDeletedEndsWell) {
-  std::string content(8 << 20, 'x');
-  for (std::size_t i = 0; i < content.size(); i += 7) content[i] = static_cast<char>(i * 31 / 7);
-  const std::string bytes =
-      testing::build_artifact({.name = "r", .files = {{.name = "f", .content = content}}, .data_suffix = ""});
-  const std::string id = id_of(upload(bytes));
-  const std::string uri(
-      manage("GET", fmt::format("{}/{}/download", kArtifacts, id)).json().at("uri").as_string());
-  auto response = loop_.run(client_->send(*http::Url::parse(uri), {.method = "GET"}));
-  ASSERT_TRUE(response);
-  ASSERT_EQ(manage("DELETE", fmt::format("{}/{}", kArtifacts, id)).status, 204);
-  EXPECT_EQ(files(), 0U);
-  const auto body = loop_.run(http::read_all(*response->body, 64 << 20));
-  ASSERT_TRUE(body);
-  EXPECT_TRUE(*body == bytes);
-}
-
 TEST_F(ReleasesTest, WhatThisServerDoesNotOfferIsNotFound) {
   EXPECT_EQ(manage("POST", fmt::format("{}/directupload", kArtifacts)).status, 404);
   EXPECT_EQ(manage("POST", fmt::format("{}/directupload/x/complete", kArtifacts)).status, 404);
