@@ -103,7 +103,7 @@ class BackupTest(OperatingCase):
         [artifact] = restored.artifacts()
         self.assertEqual(artifact["name"], "release-1")
         restored.token = self.cloud.token
-        self.assertEqual(restored.manage("GET", "v1/useradm/users").status, 200, "sessions outlast it")
+        self.assertEqual(restored.manage("GET", "v1/deployments/artifacts").status, 200, "sessions outlast it")
         self.command("backup", str(backup), "--data", str(self.cloud.data), status=1)
         self.assertIn("is there already", self.said)
         self.command("restore", str(backup), "--data", str(restored.data), status=1)
