@@ -2,13 +2,13 @@
 
 #include <filesystem>
 
-#include <sys/stat.h>
+#include <boost/asio/io_context.hpp>
 
 #include "cloud/backup/files.hpp"
 #include "cloud/secrets.hpp"
 #include "cloud/store/kv_store.hpp"
+#include "shared/async/run.hpp"
 #include "shared/io/file.hpp"
-#include "shared/testing/loop.hpp"
 #include "shared/testing/memory_log.hpp"
 #include "shared/testing/seeded_random.hpp"
 #include "shared/testing/temporary_directory.hpp"
@@ -33,21 +33,24 @@ class BackupTest : public ::testing::Test {
 
   /// A record, and its file unless `content` is empty.
   void add_artifact(const std::string& id, const std::string& content) {
-    const auto database = open_database(data_ + "/database", kBytesMax, loop_.clock(), log_).value();
+    const auto database = open_database(data_ + "/database", kBytesMax, clock_, log_).value();
     KvStore store(*database);
+    net::io_context context;
     const Artifact artifact{.id = id,
                             .name = "release-" + id,
                             .device_types = {"d"},
                             .size_bytes = content.size(),
                             .digest = sha256(as_bytes(content))};
-    EXPECT_TRUE(loop_.run(store.transact([&](WriteTx& tx) { return tx.change_artifacts().add(artifact); })));
+    EXPECT_TRUE(
+        run(context, store.transact([&](WriteTx& tx) { return tx.change_artifacts().add(artifact); })));
     if (!content.empty()) write(data_ + "/artifacts/" + id, content);
   }
   std::set<std::string> artifacts_of(const std::string& data) {
-    const auto database = open_database(data + "/database", kBytesMax, loop_.clock(), log_).value();
+    const auto database = open_database(data + "/database", kBytesMax, clock_, log_).value();
     KvStore store(*database);
+    net::io_context context;
     std::set<std::string> ids;
-    EXPECT_TRUE(loop_.run(store.read([&](const ReadTx& tx) -> Status {
+    EXPECT_TRUE(run(context, store.read([&](const ReadTx& tx) -> Status {
       POSTERN_TRY(const auto artifacts, tx.artifacts().list());
       for (const Artifact& artifact : artifacts) ids.insert(artifact.id);
       return {};
@@ -60,15 +63,15 @@ class BackupTest : public ::testing::Test {
   Result<BackupContent> back_up() {
     return cloud::back_up(
         {.data_directory = data_, .target = backup_, .database_bytes_max = kBytesMax, .version = "test"},
-        loop_.clock(), log_);
+        clock_, log_);
   }
   Result<BackupContent> restore() {
     return cloud::restore({.backup = backup_, .data_directory = restored_, .database_bytes_max = kBytesMax},
-                          loop_.clock(), log_);
+                          clock_, log_);
   }
 
   testing::TemporaryDirectory directory_;
-  testing::Loop loop_;
+  SystemClock clock_;
   testing::MemoryLog log_;
   testing::SeededRandom random_{3};
   const std::string data_ = directory_.path() + "/data";

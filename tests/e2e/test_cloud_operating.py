@@ -1,13 +1,16 @@
-"""Running a cloud: backups of one that is busy, and what is left of those that were killed."""
+"""Running a cloud: backups of a busy server and what is left of those that were killed, and what its logs must not hold."""
 
 import os
+import pathlib
+import re
 import signal
 import subprocess
 import threading
 import unittest
 
-from harness import Cloud, CloudTestCase, SLOWNESS, tool
-from clients.debian_mender import write_single_file_artifact
+from harness import Cloud, CloudTestCase, PASSWORD, SLOWNESS, tool
+from clients.debian_mender import wait_until, write_single_file_artifact
+from clients.mender5 import Mender5
 
 
 class OperatingCase(CloudTestCase):
@@ -103,7 +106,7 @@ class BackupTest(OperatingCase):
         [artifact] = restored.artifacts()
         self.assertEqual(artifact["name"], "release-1")
         restored.token = self.cloud.token
-        self.assertEqual(restored.manage("GET", "v1/useradm/users").status, 200, "sessions outlast it")
+        self.assertEqual(restored.manage("GET", "v1/deployments/artifacts").status, 200, "sessions outlast it")
         self.command("backup", str(backup), "--data", str(self.cloud.data), status=1)
         self.assertIn("is there already", self.said)
         self.command("restore", str(backup), "--data", str(restored.data), status=1)
@@ -127,6 +130,52 @@ class BackupTest(OperatingCase):
         self.command("create-user", "other", "a good password", "--data", str(data), status=1)
         self.assertIn("has not come to its end", self.said)
         self.command("restore", str(backup), "--data", str(data))
+
+
+class UnitFileTest(unittest.TestCase):
+    unit = pathlib.Path(__file__).resolve().parents[2] / "cloud/packaging/postern-cloud.service"
+
+    def analyze(self, *arguments):
+        try:
+            return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60)
+        except FileNotFoundError:
+            self.skipTest("systemd is not here")
+
+    def test_systemd_understands_every_line(self):
+        done = self.analyze("verify", "--man=no", str(self.unit))
+        complaints = [line for line in done.stderr.splitlines()
+                      if self.unit.name in line and "is not executable" not in line]
+        self.assertEqual(complaints, [])
+
+    def test_it_is_exposed_as_little_as_can_be(self):
+        done = self.analyze("security", "--offline=true", "--threshold=25", str(self.unit))
+        self.assertEqual(done.returncode, 0, done.stdout[-3000:] + done.stderr)
+
+
+class LogTest(OperatingCase):
+    """A busy server, everything logged: no secret of anybody's is in any line."""
+
+    settings = {"LogLevel": "debug"}
+
+    def test_no_signature_token_or_password_is_in_the_log(self):
+        self.assertEqual(self.cloud.upload(self.artifact("release-1")).status, 201)
+        device = Mender5(self.work / "device", server_url=self.cloud.url, ca=self.cloud.ca, identity={"mac": "00:01"},
+                         device_type="bench", retry_seconds=0.1, timeout=30 * SLOWNESS)
+        device.authenticate()
+        self.cloud.deploy("release-1", self.cloud.accept("00:01"))
+        self.assertTrue(device.authenticate())
+        self.assertEqual(device.run(seconds=60 * SLOWNESS), "success")
+        self.cloud.ask("GET", "/api/devices/v1/deployments/download/artifact/00?x-men-expire=1&x-men-signature=0badc0ffee")
+        self.cloud.ask("POST", "/api/management/v1/useradm/auth/login", headers={"Authorization": "Basic YWRtaW46d3Jvbmc="})
+        self.cloud.stop()
+        log = self.cloud.log()
+        self.assertIn("http.served", log, "it is a log of everything")
+        self.assertRegex(log, r"download\.served request=\S")
+        for secret in filter(None, (PASSWORD, device._token, self.cloud.token)):
+            self.assertNotIn(secret, log)
+        for pattern in (r"(?i)signature=", r"0badc0ffee", r"Bearer \S", r"Basic \S", r"eyJ[A-Za-z0-9_-]{10,}",
+                        r"PRIVATE KEY"):
+            self.assertIsNone(re.search(pattern, log), pattern)
 
 
 if __name__ == "__main__":
