@@ -9,9 +9,11 @@
 
 #include "cloud/app.hpp"
 #include "cloud/backup/backup.hpp"
+#include "cloud/check.hpp"
 #include "cloud/config.hpp"
 #include "shared/async/run.hpp"
 #include "shared/async/service.hpp"
+#include "shared/operating/watchdog.hpp"
 #include "shared/transport/tcp.hpp"
 
 namespace postern::cloud {
@@ -84,10 +86,16 @@ Result<std::shared_ptr<const TlsServerContext>> load_tls(const Config& config,
   return TlsServerContext::make(options);
 }
 
+/// A manager that cannot be told is no reason to stop serving.
+void tell(const Status& told, Log& log) {
+  if (!told) log.warn("cloud.manager_not_told", {{"error", told.error().what}});
+}
+
 Status serve(const Config& config, Log& log) {
   POSTERN_CHECK(check_complete(config));
   POSTERN_CHECK(check_whole(config.data_directory));
   POSTERN_TRY(const Endpoint listen_at, Endpoint::parse(config.listen));
+  const Supervisor supervisor(system_environment());
   SystemClock clock;
   POSTERN_TRY(auto gateways, load_gateways(config, clock, log));
   POSTERN_TRY(auto tls, load_tls(config, gateways, clock));
@@ -122,8 +130,25 @@ Status serve(const Config& config, Log& log) {
   net::io_context starter;
   POSTERN_CHECK(run(starter, app.recover()));
   POSTERN_TRY(const Endpoint endpoint, app.listen(listen_at));
+  LoopMonitor loops(clock, log, service.executors());
+  loops.start();
+  TaskScope scope(service.executors().front(), log);
+  if (const auto interval = supervisor.watchdog()) {
+    scope.spawn(service.executors().front(), "cloud.watchdog",
+                feed_watchdog(supervisor, loops, clock, log, *interval));
+  }
   log.info("cloud.started", {{"listen", endpoint.to_string()}, {"data", config.data_directory}});
-  service.run([&](Duration grace) { return app.stop(grace); }, config.stop_grace);
+  tell(supervisor.ready(fmt::format("Serving at {}", endpoint.to_string())), log);
+  service.run(
+      [&](Duration grace) -> net::awaitable<Status> {
+        tell(supervisor.stopping(), log);
+        Status outcome = co_await app.stop(grace);
+        scope.stop(net::cancellation_type::terminal);
+        if (Status joined = co_await scope.join(clock, std::chrono::seconds(5)); !joined) outcome = joined;
+        if (Status unwatched = co_await loops.stop(); !unwatched) outcome = unwatched;
+        co_return outcome;
+      },
+      config.stop_grace);
   log.info("cloud.stopped");
   return {};
 }
@@ -208,6 +233,13 @@ int restore_backup(const Config& config, const CommandLine& line, Log& log) {
                 fmt::format("Restored {}", config.data_directory));
 }
 
+int check(const Config& config) {
+  const auto problems = problems_of(config, SystemClock().wall());
+  for (const std::string& problem : problems) std::cout << problem << '\n';
+  if (problems.empty()) std::cout << "The configuration is good\n";
+  return problems.empty() ? 0 : 1;
+}
+
 void add_flags(CLI::App& command, CommandLine& line) {
   command.add_option("--config", line.config_path, "Configuration file (JSON)")->type_name("FILE");
   command.add_option("--data", line.data, "Directory for everything that lasts")->type_name("DIR");
@@ -250,6 +282,11 @@ int main(int argc, char** argv) {
       "set-password", "Set a user's password and end its tokens; the server must not be running");
   add_flags(*reset, line);
   add_user_options(*reset, line);
+  CLI::App* check_command =
+      program.add_subcommand("check", "Look at the configuration and its files; say all that is wrong");
+  add_flags(*check_command, line);
+  check_command->footer(
+      "Example:\n  postern-cloud check --config postern-cloud.json && systemctl restart postern-cloud");
   CLI::App* backup =
       program.add_subcommand("backup", "Copy all that lasts to a new directory, also while the server runs");
   add_flags(*backup, line);
@@ -274,6 +311,7 @@ int main(int argc, char** argv) {
                         config->log_format);
   if (*create) return create_user(*config, line, *log);
   if (*reset) return set_password(*config, line, *log);
+  if (*check_command) return check(*config);
   if (*backup) return make_backup(*config, line, *log);
   if (*restore_command) return restore_backup(*config, line, *log);
   const auto served = serve(*config, *log);

@@ -1,9 +1,12 @@
-"""Running a cloud: backups of a busy server and what is left of those that were killed, and what its logs must not hold."""
+"""Running a cloud: backups of a busy server and what is left of those that were killed, the service manager, and what its
+logs must not hold."""
 
+import json
 import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import threading
 import unittest
@@ -130,6 +133,43 @@ class BackupTest(OperatingCase):
         self.command("create-user", "other", "a good password", "--data", str(data), status=1)
         self.assertIn("has not come to its end", self.said)
         self.command("restore", str(backup), "--data", str(data))
+
+
+class CheckTest(OperatingCase):
+    def test_the_configuration_is_checked_without_serving(self):
+        path = self.cloud.work / "postern-cloud.json"
+        self.assertIn("good", self.command("check", "--config", str(path)))
+        config = json.loads(path.read_text())
+        config["Key"] = str(self.work / "missing.key")
+        broken = self.work / "broken.json"
+        broken.write_text(json.dumps(config))
+        self.assertIn("Key: ", self.command("check", "--config", str(broken), status=1))
+
+
+class ServiceManagerTest(OperatingCase):
+    """With a service manager's socket."""
+
+    def setUp(self):
+        super().setUp()
+        self.notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(self.notified.close)
+        self.notified.bind(str(self.work / "notify"))
+        self.notified.settimeout(30 * SLOWNESS)
+        self.cloud.stop()
+        self.cloud.start(wrap=["env", f"NOTIFY_SOCKET={self.work / 'notify'}", "WATCHDOG_USEC=1500000"])
+
+    def hear(self, wanted):
+        while True:
+            message = self.notified.recv(4096).decode()
+            if message.startswith(wanted):
+                return message
+
+    def test_the_manager_hears_when_it_is_ready_that_it_lives_and_when_it_stops(self):
+        self.assertIn("STATUS=Serving at", self.hear("READY=1"))
+        self.hear("WATCHDOG=1")
+        self.hear("WATCHDOG=1")
+        self.cloud.stop()
+        self.hear("STOPPING=1")
 
 
 class UnitFileTest(unittest.TestCase):
