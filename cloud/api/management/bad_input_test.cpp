@@ -18,7 +18,8 @@ bool takes_json(const http::Router::Route& route) {
       "POST /api/management/v1/deployments/artifacts",
       "POST /api/management/v1/deployments/artifacts/directupload",
       "POST /api/management/v1/deployments/artifacts/generate",
-      "POST /api/management/v2/devauth/devices/search",  // takes the bare media type only (management-api 2.2)
+      "POST /api/management/v2/devauth/devices/search",  // takes the bare media type only
+                                                         // (management-api 2.2)
   };
   const bool has_body = route.method == "POST" || route.method == "PUT" || route.method == "PATCH";
   return has_body && !kOthers.contains(fmt::format("{} {}", route.method, route.pattern));
