@@ -6,7 +6,9 @@
 namespace postern::gateway {
 namespace {
 
-constexpr Duration kUnwind = std::chrono::seconds(5);
+/// For what is being stored when everything ends, and what has arrived behind it: two batches, to a slow
+/// card.
+constexpr Duration kUnwind = std::chrono::seconds(20);
 constexpr Duration kHouseInterval = std::chrono::seconds(10);
 /// Times of use live in memory for so long (decision 20).
 constexpr int kFlushEvery = 6;
