@@ -3,7 +3,10 @@
 #include "cloud/store/kv_aggregates.hpp"
 #include "cloud/store/tables.hpp"
 #include "shared/proto/audit.pb.h"
+#include "shared/proto/inventory.pb.h"
 #include "shared/proto/records.pb.h"
+#include "shared/proto/releases.pb.h"
+#include "shared/proto/users.pb.h"
 #include "shared/store/record.hpp"
 
 namespace postern::cloud {
@@ -19,7 +22,7 @@ Status decode(Table table, Bytes key, Bytes value) {
 
 /// Null for a table of keys, numbers and bits.
 Decode decoder_of(Table table) {
-  static constexpr std::array<std::pair<Table, Decode>, 13> kDecoders{{
+  static constexpr std::array<std::pair<Table, Decode>, 18> kDecoders{{
       {kDevices, decode<record::Device>},
       {kDeviceProgress, decode<record::DeviceProgress>},
       {kDeviceTokens, decode<record::TokenOwner>},
@@ -33,6 +36,11 @@ Decode decoder_of(Table table) {
       {kUsers, decode<record::User>},
       {kUserTokens, decode<record::UserToken>},
       {kAuditLog, decode<record::AuditEntry>},
+      {kSettings, decode<record::Settings>},
+      {kReleaseLabels, decode<record::ReleaseLabels>},
+      {kStorageUse, decode<record::StorageUse>},
+      {kDeviceTags, decode<record::DeviceTags>},
+      {kSavedFilters, decode<record::SavedFilter>},
   }};
   for (const auto& [known, decoder] : kDecoders) {
     if (known.name == table.name) return decoder;
