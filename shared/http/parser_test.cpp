@@ -36,6 +36,16 @@ Result<Parsed> parse(std::string_view text, std::size_t step, MessageKind kind =
   return parsed;
 }
 
+TEST(Parser, ReadsAnEmptyBodyInChunksHoweverItArrives) {
+  const std::string text = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nnext";
+  for (std::size_t step = 1; step <= text.size(); ++step) {
+    const auto parsed = parse(text, step);
+    ASSERT_TRUE(parsed) << step << ": " << parsed.error().what;
+    EXPECT_EQ(parsed->body, "");
+    EXPECT_EQ(parsed->rest, "next");
+  }
+}
+
 TEST(Parser, ReadsARequestHoweverItArrives) {
   const std::string text =
       "PUT /status?x=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nX-Men-Signature: s=\r\n\r\nhelloGET / "
