@@ -242,7 +242,10 @@ Result<Parser::Progress> Parser::feed_body(Bytes input) {
   parser.piece = {};
   error_code error;
   // Beast (1.81) asserts that the last chunk, once begun, comes with five bytes at least.
-  const bool is_too_short = parser.is_between_chunks() && input.size() < kShortestEnd.size();
+  const bool may_begin_the_last =
+      !input.empty() && (input.front() == std::byte{'0'} || input.front() == std::byte{'\r'});
+  const bool is_too_short =
+      parser.is_between_chunks() && may_begin_the_last && input.size() < kShortestEnd.size();
   const std::size_t used = is_too_short ? 0 : parser.put(input, error);
   if (error && error != beast::error::need_more) return to_error(error, parser.refusal);
   // What waits for more is the line of a chunk or of the trailer. Beast would wait for a proper end of it.
