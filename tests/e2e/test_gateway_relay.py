@@ -235,6 +235,7 @@ class RedirectTest(RelayCase):
 @unittest.skipUnless(socket.has_ipv6, "no IPv6 here")
 class Ipv6Test(RelayCase):
     def test_all_of_it_works_over_ipv6(self):
+        self._stop_gateway()  # another one takes its place
         listeners = [socket.create_server(("::1", 0), family=socket.AF_INET6) for _ in range(2)]
         upstream = ForeignUpstream(self.work / "v6", self.authority)
         upstream.server.stop()
