@@ -1,6 +1,7 @@
 #include "gateway/app.hpp"
 
 #include <unistd.h>
+#include "shared/operating/watchdog.hpp"
 
 namespace postern::gateway {
 namespace {
@@ -286,17 +287,6 @@ net::awaitable<GatewayStatus> App::status() {
   co_return status;
 }
 
-net::awaitable<void> App::feed_watchdog(Duration interval) {
-  for (;;) {
-    if (loops_.is_alive()) {
-      if (auto told = machine_.supervisor.alive(); !told) {
-        machine_.log.warn("gateway.watchdog_not_told", {{"error", told.error().what}});
-      }
-    }
-    if (auto slept = co_await machine_.clock.sleep(interval / 3); !slept) co_return;
-  }
-}
-
 Result<App::Listening> App::listen() {
   POSTERN_TRY(listening_, listen_all());
   loops_.start();
@@ -308,7 +298,8 @@ Result<App::Listening> App::listen() {
     machine_.log.error("gateway.control_not_served", {{"error", started.error().what}});
   }
   if (const auto interval = machine_.supervisor.watchdog()) {
-    scope_.spawn(machine_.executors.front(), "gateway.watchdog", feed_watchdog(*interval));
+    scope_.spawn(machine_.executors.front(), "gateway.watchdog",
+                 feed_watchdog(machine_.supervisor, loops_, machine_.clock, machine_.log, *interval));
   }
   return listening_;
 }

@@ -62,7 +62,6 @@ class App {
   Result<Listening> listen_all();
   net::awaitable<Status> renew_link(ArtifactKey key);
   net::awaitable<GatewayStatus> status();
-  net::awaitable<void> feed_watchdog(Duration interval);
   http::RequestHandler handler(http::Router& router);
 
   Machine machine_;

@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import json
-import pathlib
 import re
 import signal
 import socket
@@ -14,6 +13,7 @@ from harness import SLOWNESS, tool
 from gateway_harness import ForeignUpstream, SiteTestCase, revived
 from test_gateway_relay import Forwarder
 from clients.debian_mender import wait_until
+from unit_file import UnitFileTests
 
 
 class OperatingCase(SiteTestCase):
@@ -315,24 +315,8 @@ class CollectTest(OperatingCase):
         self.gateway.start()
 
 
-class UnitFileTest(unittest.TestCase):
-    unit = pathlib.Path(__file__).resolve().parents[2] / "gateway/packaging/postern-gateway.service"
-
-    def analyze(self, *arguments):
-        try:
-            return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, timeout=60)
-        except FileNotFoundError:
-            self.skipTest("systemd is not here")
-
-    def test_systemd_understands_every_line(self):
-        done = self.analyze("verify", "--man=no", str(self.unit))
-        complaints = [line for line in done.stderr.splitlines()
-                      if self.unit.name in line and "is not executable" not in line]
-        self.assertEqual(complaints, [])
-
-    def test_it_is_exposed_as_little_as_can_be(self):
-        done = self.analyze("security", "--offline=true", "--threshold=25", str(self.unit))
-        self.assertEqual(done.returncode, 0, done.stdout[-3000:] + done.stderr)
+class UnitFileTest(UnitFileTests, unittest.TestCase):
+    path = "gateway/packaging/postern-gateway.service"
 
 
 class LogTest(OperatingCase):
