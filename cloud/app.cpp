@@ -43,7 +43,7 @@ App::App(const Machine& machine, std::unique_ptr<Directory> artifacts, Secrets s
       generate_(generator_),
       releases_(store_, removal_, machine.clock),
       deployments_(store_, machine.clock, machine.random, machine.log),
-      rollouts_(store_, plane_.polls(), machine.clock, machine.random, machine.log, options_.rollouts),
+      rollouts_(store_, plane_.polls(), machine.clock, options_.rollouts),
       server_(machine.network, machine.clock, machine.random, machine.log, machine.executors, route(),
               {.tls = options_.tls ? http::TlsSource([tls = options_.tls] { return tls; }) : nullptr}),
       tasks_(home_, machine.log) {

@@ -3,12 +3,9 @@
 #include <charconv>
 #include <map>
 
-#include <boost/json.hpp>
-
 #include "cloud/api/management/deployment_json.hpp"
 #include "cloud/api/management/deployment_order.hpp"
 #include "cloud/api/management/paging.hpp"
-#include "cloud/deployments/plan.hpp"
 #include "cloud/deployments/progress.hpp"
 #include "shared/base/text.hpp"
 #include "shared/http/answer.hpp"
@@ -20,6 +17,7 @@ namespace json = boost::json;
 using rollout::DeviceStatus;
 
 constexpr std::string_view kDeployments = "/api/management/v1/deployments/deployments";
+constexpr std::string_view kPlannedDeployments = "/api/management/v2/deployments/deployments";
 constexpr std::size_t kBodyBytesMax = 64 << 10;
 Result<Deployment> require(const ReadTx& tx, std::string_view id, std::string_view otherwise) {
   POSTERN_TRY(auto deployment, tx.deployments().find(id));
@@ -93,9 +91,14 @@ void Deployments::add_routes(http::Router& router, Gate& gate) {
     gate.add(router, method, path, *this, handler);
   };
   const std::string deployments(kDeployments);
-  router.add("POST", deployments, gate.for_users([this](http::Request& request, const Session& session) {
-    return create(request, session);
-  }));
+  const auto add_create = [&](std::string_view path, Decode decode) {
+    router.add("POST", path,
+               gate.for_users([this, path, decode](http::Request& request, const Session& session) {
+                 return create(request, session, decode, path);
+               }));
+  };
+  add_create(kDeployments, decode_order);
+  add_create(kPlannedDeployments, decode_planned_order);
   add("GET", deployments, &Deployments::list);
   add("GET", deployments + "/{id}", &Deployments::show);
   add("GET", deployments + "/{id}/statistics", &Deployments::statistics);
@@ -108,9 +111,10 @@ void Deployments::add_routes(http::Router& router, Gate& gate) {
   add("GET", deployments + "/{id}/devices/{device}/log", &Deployments::log_of);
 }
 
-Deployments::Answer Deployments::create(http::Request& request, const Session& session) {
+Deployments::Answer Deployments::create(http::Request& request, const Session& session, Decode decode,
+                                        std::string_view deployments) {
   POSTERN_CO_TRY(const json::value body, co_await http::read_json(request, kOrderBytesMax));
-  POSTERN_CO_TRY(DeploymentOrder order, decode_order(body));
+  POSTERN_CO_TRY(DeploymentOrder order, decode(body));
   const std::string id = random_.uuid();
   POSTERN_CO_CHECK(co_await store_.transact([&, now = clock_.wall()](WriteTx& tx) -> Status {
     POSTERN_TRY(order.actor, actor_of(tx, session));
@@ -119,7 +123,7 @@ Deployments::Answer Deployments::create(http::Request& request, const Session& s
   log_.info("deployment.created",
             {{"deployment", id}, {"name", order.name}, {"artifact", order.artifact_name}});
   http::Response answer = http::Response::empty(201);
-  answer.headers.set("Location", fmt::format("{}/{}", kDeployments, id));
+  answer.headers.set("Location", fmt::format("{}/{}", deployments, id));
   co_return answer;
 }
 

@@ -1,7 +1,10 @@
 // Deployments' routes (management-api 4.7, 4.8).
 #pragma once
 
+#include <boost/json.hpp>
+
 #include "cloud/api/management/gate.hpp"
+#include "cloud/deployments/plan.hpp"
 #include "cloud/store/store.hpp"
 #include "shared/base/random.hpp"
 
@@ -15,7 +18,9 @@ class Deployments {
 
  private:
   using Answer = net::awaitable<Result<http::Response>>;
-  Answer create(http::Request& request, const Session& session);
+  using Decode = Result<DeploymentOrder> (*)(const boost::json::value& body);
+  /// `deployments` is the path that the new one stands under.
+  Answer create(http::Request& request, const Session& session, Decode decode, std::string_view deployments);
   Answer list(http::Request& request);
   Answer show(http::Request& request);
   Answer statistics(http::Request& request);

@@ -3,8 +3,8 @@
 #include <boost/json.hpp>
 
 #include "cloud/api/management/deployment_json.hpp"
-#include "cloud/api/management/deployment_order.hpp"
 #include "cloud/api/management/paging.hpp"
+#include "cloud/deployments/plan.hpp"
 #include "cloud/deployments/progress.hpp"
 #include "cloud/deployments/why.hpp"
 #include "shared/base/text.hpp"
@@ -87,28 +87,12 @@ void Rollouts::add_routes(http::Router& router, Gate& gate) {
       return (this->*handler)(request, session);
     }));
   };
-  add_for_user("POST", "/api/management/v2/deployments/deployments", &Rollouts::create);
   add_for_user("DELETE", base + "/devices/{device}", &Rollouts::abort_device);
   add_for_user("DELETE", base + "/devices/{device}/history", &Rollouts::hide_history);
   gate.add(router, "POST", base + "/statistics/list", *this, &Rollouts::statistics);
   gate.add(router, "GET", base + "/devices/{device}", *this, &Rollouts::history);
   gate.add(router, "GET", "/api/management/v1/deployments/devices/{device}/why", *this, &Rollouts::why);
   gate.add(router, "GET", "/api/management/v1/deployments/stuck", *this, &Rollouts::stuck);
-}
-
-Rollouts::Answer Rollouts::create(http::Request& request, const Session& session) {
-  POSTERN_CO_TRY(const json::value body, co_await http::read_json(request, kOrderBytesMax));
-  POSTERN_CO_TRY(DeploymentOrder order, decode_planned_order(body));
-  const std::string id = random_.uuid();
-  POSTERN_CO_CHECK(co_await store_.transact([&, now = clock_.wall()](WriteTx& tx) -> Status {
-    POSTERN_TRY(order.actor, actor_of(tx, session));
-    return create_deployment(tx, order, id, now);
-  }));
-  log_.info("deployment.created",
-            {{"deployment", id}, {"name", order.name}, {"artifact", order.artifact_name}});
-  http::Response answer = http::Response::empty(201);
-  answer.headers.set("Location", fmt::format("/api/management/v2/deployments/deployments/{}", id));
-  co_return answer;
 }
 
 Rollouts::Answer Rollouts::statistics(http::Request& request) {

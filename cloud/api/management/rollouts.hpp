@@ -15,13 +15,12 @@ class Rollouts {
     std::chrono::seconds stuck_after = std::chrono::hours(24);
   };
 
-  Rollouts(Store& store, const Polls& polls, Clock& clock, Random& random, Log& log, Options options)
-      : store_(store), polls_(polls), clock_(clock), random_(random), log_(log), options_(options) {}
+  Rollouts(Store& store, const Polls& polls, Clock& clock, Options options)
+      : store_(store), polls_(polls), clock_(clock), options_(options) {}
   void add_routes(http::Router& router, Gate& gate);
 
  private:
   using Answer = net::awaitable<Result<http::Response>>;
-  Answer create(http::Request& request, const Session& session);
   Answer statistics(http::Request& request);
   Answer why(http::Request& request);
   Answer stuck(http::Request& request);
@@ -32,8 +31,6 @@ class Rollouts {
   Store& store_;
   const Polls& polls_;
   Clock& clock_;
-  Random& random_;
-  Log& log_;
   const Options options_;
 };
 
